@@ -1,0 +1,3 @@
+#ifndef MESH_LINUX_H
+#define MESH_LINUX_H
+#endif
