@@ -1,0 +1,52 @@
+// Finishing work before exit, as one event loop sees it.
+
+package import NIOCore
+
+/// A connection that can be asked to finish.
+package protocol DrainableConnection: AnyObject {
+    /// Start nothing new, finish what runs, then close. Called once, on the loop; HTTP/1 answers with
+    /// `connection: close`, HTTP/2 sends GOAWAY, an idle connection closes at once.
+    func beginDrain()
+}
+
+/// The accepted connections of one loop, and whether they are draining. Bound to its loop.
+package final class DrainState {
+    /// Whether the process is on its way out. A connection registered later is told at once.
+    package private(set) var isDraining = false
+    private var connections: [ObjectIdentifier: any DrainableConnection] = [:]
+    private var emptied: EventLoopPromise<Void>?
+    private let loop: any EventLoop
+
+    package init(loop: any EventLoop) {
+        self.loop = loop
+    }
+
+    /// How many accepted connections are open.
+    package var openCount: Int { connections.count }
+
+    /// Registers a connection from `handlerAdded`; it is kept until `remove`.
+    package func add(_ connection: any DrainableConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        if isDraining { connection.beginDrain() }
+    }
+
+    /// Forgets a closed connection, from `channelInactive` or `handlerRemoved`. Unknown ones are ignored.
+    package func remove(_ connection: any DrainableConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        if connections.isEmpty, let emptied {
+            self.emptied = nil
+            emptied.succeed(())
+        }
+    }
+
+    /// Asks every connection to finish.
+    /// - Returns: completes when the last one is gone.
+    package func beginDrain() -> EventLoopFuture<Void> {
+        isDraining = true
+        for connection in Array(connections.values) { connection.beginDrain() }
+        if connections.isEmpty { return loop.makeSucceededVoidFuture() }
+        let promise = emptied ?? loop.makePromise(of: Void.self)
+        emptied = promise
+        return promise.futureResult
+    }
+}

@@ -1,0 +1,89 @@
+// One endpoint as one event loop sees it: its counters, its load, its pooled connections.
+
+package import MeshBalance
+package import MeshTransport
+package import NIOCore
+
+/// A connection owner that an endpoint keeps, such as its one HTTP/2 client connection.
+package protocol EndpointClient: AnyObject {
+    /// The endpoint left discovery: start nothing new, finish what runs, then close.
+    func retire()
+}
+
+/// An endpoint and its label set on one event loop. Not `Sendable`: it never leaves its loop.
+package final class EndpointHandle {
+    /// Where to connect.
+    package let address: SocketAddress
+    /// The loop that everything here belongs to.
+    package let loop: any EventLoop
+    /// Request counters of this endpoint, labels already bound.
+    package let metrics: RequestMetrics
+    /// Counters of the sockets towards this endpoint (`peer="dst"`).
+    package let transport: TransportMetrics
+    /// In-flight requests and peak EWMA latency, for the balancer.
+    package let load: LoadTracker
+    /// Idle HTTP/1 connections.
+    package let http1: HTTP1Pool
+    /// The one HTTP/2 connection of this endpoint, kept by the HTTP/2 client.
+    package var http2: (any EndpointClient)?
+    /// `l5d-dst-canonical` to set on requests, `name:port`; `nil` when the destination has no logical name.
+    package let canonicalName: String?
+    /// How long one connection attempt may take.
+    package let connectTimeout: TimeAmount
+    /// Whether discovery dropped this endpoint; nothing new may start on it, no connection may be pooled.
+    package private(set) var isRetired = false
+
+    private var connector: ConnectGate
+
+    package init(
+        address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
+        settings: EndpointSettings, canonicalName: String? = nil
+    ) {
+        self.address = address
+        self.loop = loop
+        self.metrics = metrics
+        self.transport = transport
+        self.load = LoadTracker()
+        self.http1 = HTTP1Pool(idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
+        self.canonicalName = canonicalName
+        self.connectTimeout = settings.connect.timeout
+        self.connector = ConnectGate(settings: settings.connect)
+    }
+
+    /// Whether the balancer may choose this endpoint: not retired, and not waiting after a failed connect.
+    package var isReady: Bool { !isRetired && connector.isOpen(at: NIODeadline.now()) }
+
+    /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
+    ///
+    /// - Parameter configure: adds handlers; runs on the loop before the channel becomes active. The last
+    ///   handler must call `transport.closed(errno:)` once, from `channelInactive`.
+    /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
+    ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
+    package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel> {
+        connector.connect(to: address, on: loop, transport: transport, configure)
+    }
+
+    /// Discovery removed the endpoint: idle connections close now, busy ones when their work is done.
+    package func retire() {
+        guard !isRetired else { return }
+        isRetired = true
+        http1.retire()
+        http2?.retire()
+    }
+}
+
+/// Bounds and time-outs of connections to endpoints, from the configuration.
+package struct EndpointSettings: Sendable, Equatable {
+    /// Connect time-out, back-off and socket options.
+    package var connect: ConnectSettings
+    /// How long a pooled HTTP/1 connection may idle. Shorter than any usual server's own limit.
+    package var poolIdleTimeout: TimeAmount
+    /// Idle HTTP/1 connections kept per endpoint and loop; beyond it they close.
+    package var poolIdleMax: Int
+
+    package init(connect: ConnectSettings, poolIdleTimeout: TimeAmount, poolIdleMax: Int) {
+        self.connect = connect
+        self.poolIdleTimeout = poolIdleTimeout
+        self.poolIdleMax = poolIdleMax
+    }
+}
