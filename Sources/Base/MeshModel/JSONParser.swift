@@ -9,6 +9,12 @@ public struct JSONParseError: Error, Equatable, CustomStringConvertible {
     /// Offset in bytes at which the mistake was seen.
     public let offset: Int
 
+    /// An error of `kind` at byte `offset`.
+    public init(kind: Kind, offset: Int) {
+        self.kind = kind
+        self.offset = offset
+    }
+
     public var description: String { "invalid JSON at byte \(offset): \(kind.rawValue)" }
 }
 
