@@ -63,6 +63,7 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -134,7 +135,7 @@ let viz: [Target] = [
         "Dashboard", "Viz/Dashboard",
         [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcProtobuf, grpcPosix,
-            hummingbird, httpTypes, nioCore, logging,
+            hummingbird, httpTypes, lifecycle, nioCore, logging,
         ]),
 ]
 
@@ -181,7 +182,7 @@ let programs: [Target] = [
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
     program("linkerd-controller", ["Destination", "MeshKubernetes", arguments, logging, lifecycle]),
     program("linkerd-viz", ["MetricsAPI", "Dashboard", "RollupStore", "MeshKubernetes", arguments, logging, lifecycle]),
-    program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle]),
+    program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
     program("mesh-bench", ["MeshMetrics", arguments, nioCore, nioPosix]),
 ]
 
@@ -206,7 +207,7 @@ let allTests: [Target] =
         "Viz", "MetricsAPI",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
          grpcPosix, logging])
-    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpTypes, nioCore, logging])
+    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])
