@@ -1,0 +1,97 @@
+package import ArgumentParser
+import MeshAPI
+import MeshKubernetes
+import MeshModel
+
+/// `linkerd viz stat`: golden metrics of resources over a window.
+package struct StatCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "stat",
+        abstract: "Display traffic stats about one or many resources.",
+        discussion: """
+            The resources are given as TYPE, TYPE NAME..., or TYPE/NAME...; TYPE is one of: deployments (deploy),
+            pods (po), namespaces (ns), services (svc), daemonsets (ds), statefulsets (sts), replicasets (rs),
+            replicationcontrollers (rc), jobs, cronjobs (cj), or all.
+
+            Examples:
+              linkerd viz stat deploy -n emojivoto
+              linkerd viz stat deploy/web -n emojivoto --to deploy/voting
+              linkerd viz stat ns -t 1h
+              linkerd viz stat po -A -o wide
+            """)
+
+    @OptionGroup var global: GlobalOptions
+    @OptionGroup var viz: VizOptions
+
+    @Option(name: .shortAndLong, help: "Namespace of the resource; the context's by default.")
+    var namespace: String?
+
+    @Option(name: [.customShort("t"), .long], help: "Stat window (for example: 15s, 1m, 10m, 1h, 7d).")
+    var timeWindow = "1m"
+
+    @Option(help: "Only traffic to this resource: TYPE or TYPE/NAME.")
+    var to = ""
+
+    @Option(help: "Namespace of the resource of --to; the selected one by default.")
+    var toNamespace = ""
+
+    @Option(help: "Only traffic from this resource: TYPE or TYPE/NAME.")
+    var from = ""
+
+    @Option(help: "Namespace of the resource of --from; the selected one by default.")
+    var fromNamespace = ""
+
+    @Flag(name: [.customShort("A"), .long], help: "Resources of all namespaces.")
+    var allNamespaces = false
+
+    @Option(name: .shortAndLong, help: "Output format: table, wide or json.")
+    var output = "table"
+
+    @Option(name: [.customShort("l"), .long], help: "Label selector, as kubectl's.")
+    var selector = ""
+
+    @Flag(help: "Also show resources none of whose pods is meshed.")
+    var unmeshed = false
+
+    @Argument(help: "Resources: TYPE, TYPE NAME..., or TYPE/NAME...", completion: .list(ResourceKind.allCases.map(\.name)))
+    var resources: [String]
+
+    package init() {}
+
+    package func run() async throws {
+        let (requests, output) = try await parsed()
+        let connection = try await VizConnection.open(global: global, viz: viz)
+        let rows: [StatTable.Row]
+        do {
+            rows = try await connection.statRows(requests)
+        } catch let mistake as VizConnection.StatError {
+            await connection.close()
+            Terminal.say("\(mistake)")
+            throw ExitCode(1)
+        }
+        await connection.close()
+        let table = StatTable(
+            output: output, showsNamespace: allNamespaces, showsUnmeshed: unmeshed || !from.isEmpty)
+        let text = table.rendered(rows)
+        if text.isEmpty { Terminal.say("No traffic found.") }
+        Terminal.write(text)
+    }
+
+    /// Checks everything that can be checked without a cluster's answer.
+    private func parsed() async throws -> ([Linkerd2_Viz_StatSummaryRequest], StatOutput) {
+        var options = StatOptions()
+        options.namespace = namespace
+        // A missing kubeconfig is reported when connecting; here it only means there is no context.
+        if let config = try? global.kubernetesConfig() { options.contextNamespace = config.namespace }
+        (options.timeWindow, options.selector, options.output) = (timeWindow, selector, output)
+        (options.to, options.toNamespace, options.from, options.fromNamespace) = (to, toNamespace, from, fromNamespace)
+        (options.allNamespaces, options.showsUnmeshed) = (allNamespaces, unmeshed)
+        do {
+            let format = try options.checkedOutput()
+            return (try options.requests(for: ResourceArguments.parse(resources)), format)
+        } catch {
+            Terminal.say("error creating metrics request while making stats request: \(error)")
+            throw ExitCode(1)
+        }
+    }
+}

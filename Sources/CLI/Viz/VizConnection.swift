@@ -1,0 +1,123 @@
+// The CLI's way to metrics-api: find the viz namespace by its label, a running metrics-api pod in it, and
+// forward a local port to it through the Kubernetes API, as kubectl port-forward does.
+
+import ArgumentParser
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Logging
+package import MeshAPI
+import MeshGRPC
+import MeshKubernetes
+import MeshWebSocket
+
+/// An open way to metrics-api; close it when done.
+package struct VizConnection: Sendable {
+    private let host: String
+    private let port: Int
+    private let forwarder: PortForwarder?
+
+    /// metrics-api's gRPC port.
+    package static let apiPort = 8085
+    /// Seconds that one answer may take.
+    package static let answerSecondsMax: Int64 = 30
+
+    /// What metrics-api, or the way to it, answered instead of rows.
+    package struct StatError: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// Opens the way, or says on standard error why there is none and ends with exit code 1.
+    static func open(global: GlobalOptions, viz: VizOptions) async throws -> VizConnection {
+        if let address = viz.apiAddr { return try direct(address) }
+        let config: KubernetesConfig
+        let client: KubernetesClient
+        do {
+            config = try global.kubernetesConfig()
+            client = try KubernetesClient(config: config, logger: global.logger)
+        } catch {
+            throw failed("Cannot connect to Kubernetes: \(error)")
+        }
+        do {
+            let pod = try await metricsAPIPod(client, namespace: viz.vizNamespace)
+            await client.shutdown()
+            return try await forward(config: config, pod: pod, logger: global.logger)
+        } catch {
+            await client.shutdown()
+            if let error = error as? ExitCode { throw error }
+            let isUnreachable = (error as? KubernetesError)?.code == 0
+            throw failed("Cannot connect to \(isUnreachable ? "Kubernetes" : "Linkerd Viz"): \(error)")
+        }
+    }
+
+    private static func failed(_ line: String) -> ExitCode {
+        Terminal.say(line)
+        Terminal.say("Validate the install with: linkerd viz check")
+        return ExitCode(1)
+    }
+
+    private static func direct(_ address: String) throws -> VizConnection {
+        let parts = address.split(separator: ":")
+        guard parts.count == 2, let port = Int(parts[1]) else {
+            throw ValidationError("--api-addr \(address): expected host:port")
+        }
+        return VizConnection(host: String(parts[0]), port: port, forwarder: nil)
+    }
+
+    private static func metricsAPIPod(_ client: KubernetesClient, namespace: String?) async throws -> ObjectKey {
+        var found = namespace
+        if found == nil {
+            let namespaces = try await client.list(Namespace.self, labelSelector: "linkerd.io/extension=viz")
+            found = namespaces.items.first?.metadata.name
+        }
+        guard let viz = found else {
+            throw ArgumentMistake("namespace with label \"linkerd.io/extension: viz\" not found")
+        }
+        let pods = try await client.list(Pod.self, namespace: viz, labelSelector: "component=metrics-api")
+        guard let pod = pods.items.first(where: { $0.isReady }) else {
+            throw ArgumentMistake("no metrics-api pod is ready in namespace \"\(viz)\"")
+        }
+        return ObjectKey(namespace: viz, name: pod.metadata.name ?? "")
+    }
+
+    /// Asks for each request's rows, in parallel.
+    ///
+    /// - Returns: The rows of all answers, in the order of the requests.
+    package func statRows(_ requests: [Linkerd2_Viz_StatSummaryRequest]) async throws -> [StatTable.Row] {
+        do {
+            return try await withGRPCClient(transport: transport()) { client in
+                let api = Linkerd2_Viz_Api.Client(wrapping: client)
+                return try await withThrowingTaskGroup(of: (Int, [StatTable.Row]).self) { group in
+                    for (index, request) in requests.enumerated() {
+                        group.addTask { (index, try await Self.rows(api, request)) }
+                    }
+                    var answers: [Int: [StatTable.Row]] = [:]
+                    for try await (index, rows) in group { answers[index] = rows }
+                    return requests.indices.flatMap { answers[$0] ?? [] }
+                }
+            }
+        } catch let error as StatError {
+            throw error
+        } catch {
+            throw StatError(description: "StatSummary API error: \(error)")
+        }
+    }
+
+    private func transport() throws -> HTTP2ClientTransport.Posix {
+        try .http2NIOPosix(target: .dns(host: host, port: port), transportSecurity: .plaintext)
+    }
+
+    private static func rows(
+        _ api: some Linkerd2_Viz_Api.ClientProtocol, _ request: Linkerd2_Viz_StatSummaryRequest
+    ) async throws -> [StatTable.Row] {
+        var options = CallOptions.defaults
+        options.timeout = .seconds(answerSecondsMax)
+        let response = try await api.statSummary(request, options: options)
+        if case .error(let error) = response.response {
+            throw StatError(description: "StatSummary API response error: \(error.error)")
+        }
+        return response.ok.statTables.flatMap(\.podGroup.rows)
+    }
+
+    /// Closes the forwarded port, if one was opened.
+    package func close() async { await forwarder?.close() }
+}
