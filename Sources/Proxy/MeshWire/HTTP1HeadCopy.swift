@@ -1,0 +1,25 @@
+package import NIOCore
+
+/// Passes heads on without writing them anew: what stays is copied in runs.
+package enum HTTP1HeadCopy {
+    /// Appends a head to `output`, leaving out `removals` and adding `additions` before the empty line.
+    ///
+    /// - Parameters:
+    ///   - source: the buffer whose readable bytes start with the parsed bytes.
+    ///   - start: where the head begins, after empty lines that are dropped.
+    ///   - additions: whole lines, each with CR LF; may be empty.
+    package static func append(
+        head source: ByteBuffer, from start: Int, removals: [Range<Int>], fieldsEnd: Int, additions: ByteBuffer,
+        to output: inout ByteBuffer
+    ) {
+        let bytes = source.readableBytesSpan
+        var offset = start
+        for removal in removals {
+            if removal.lowerBound > offset { output.writeBytes(bytes.extracting(offset..<removal.lowerBound)) }
+            offset = removal.upperBound
+        }
+        output.writeBytes(bytes.extracting(offset..<fieldsEnd))
+        if additions.readableBytes > 0 { output.writeBytes(additions.readableBytesSpan) }
+        output.writeBytes(bytes.extracting(fieldsEnd..<fieldsEnd + 2))
+    }
+}

@@ -1,0 +1,169 @@
+// The head of an HTTP/1 request, parsed in place. Offsets are relative to the first byte given.
+
+/// Request methods that a proxy treats differently.
+package enum HTTP1Method: Sendable, Equatable {
+    case get, head, put, delete, options, trace, connect, other
+
+    /// Whether the request may be sent again after a failure (RFC 9110 section 9.2.2).
+    package var isIdempotent: Bool {
+        switch self {
+        case .get, .head, .put, .delete, .options, .trace: true
+        case .connect, .other: false
+        }
+    }
+}
+
+/// Parses one request head after another; keeps its buffers between them.
+package struct HTTP1RequestParser {
+    /// Method of the last parsed request.
+    package private(set) var method: HTTP1Method = .other
+    /// Whether the request is HTTP/1.0.
+    package private(set) var isHTTP10 = false
+    /// Length of the head with its empty line.
+    package private(set) var headBytes = 0
+    /// Bytes of empty lines before the request line, to be dropped.
+    package private(set) var leadingBytes = 0
+    /// Host and port the request names, from an absolute target, a CONNECT target or `Host`; empty when it names none.
+    package private(set) var authority: Range<Int> = 0..<0
+    /// Where the request's body ends.
+    package private(set) var framing: HTTP1Framing = .none
+
+    private var fields: HTTP1Fields
+
+    package init(rules: HTTP1FieldRules) {
+        fields = HTTP1Fields(rules: rules)
+    }
+
+    /// Ranges of lines to leave out when the head travels on, ascending.
+    package var removals: [Range<Int>] { fields.removals }
+    /// Offset at which fields may be added.
+    package var fieldsEnd: Int { fields.end }
+    /// Value of `l5d-dst-canonical`; empty when there is none.
+    package var canonicalName: Range<Int> { fields.canonicalName }
+    /// Whether the request has a usable `Host`.
+    package var hasHost: Bool { fields.hasHost }
+    /// Whether the client wants another protocol than HTTP, and says so properly.
+    package private(set) var wantsUpgrade = false
+
+    /// Whether the client can send another request on this connection.
+    package var keepsConnection: Bool {
+        isHTTP10 ? fields.connection.contains(.keepAlive) : !fields.connection.contains(.close)
+    }
+
+    /// Parses the head at the start of `bytes`.
+    ///
+    /// - Returns: `false` when `bytes` end before the head does.
+    /// - Throws: when no other parser should be trusted to read these bytes alike; answer 400 and close.
+    /// - Complexity: O(head); no allocation unless `Connection` names unusual fields.
+    package mutating func parse(_ bytes: Span<UInt8>) throws(HTTP1ParseError) -> Bool {
+        fields.reset()
+        wantsUpgrade = false
+        authority = 0..<0
+        var offset = 0
+        while offset + 1 < bytes.count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed { offset += 2 }
+        leadingBytes = offset
+        guard let lineEnd = try parseRequestLine(bytes, from: offset), try fields.scan(bytes, from: lineEnd) else {
+            guard bytes.count - leadingBytes < HTTP1Limits.headBytesMax else { throw .headTooLong }
+            return false
+        }
+        headBytes = fields.end + 2
+        guard headBytes - leadingBytes <= HTTP1Limits.headBytesMax else { throw .headTooLong }
+        try decideFraming()
+        try decideUpgrade(bytes)
+        if authority.isEmpty { authority = fields.host }
+        return true
+    }
+
+    private mutating func parseRequestLine(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError) -> Int? {
+        var offset = start
+        while offset < bytes.count, ByteClass.isToken(bytes[offset]) { offset += 1 }
+        guard offset - start <= ProtocolDetector.methodBytesMax else { throw .badRequestLine }
+        guard offset < bytes.count else { return nil }
+        guard offset > start, bytes[offset] == 0x20 else { throw .badRequestLine }
+        method = Self.method(bytes, start..<offset)
+        offset += 1
+        let targetStart = offset
+        while offset < bytes.count, ByteClass.isTarget(bytes[offset]) { offset += 1 }
+        guard offset < bytes.count else { return nil }
+        let target = targetStart..<offset
+        guard !target.isEmpty, bytes[offset] == 0x20 else { throw .badTarget }
+        offset += 1
+        guard offset + 10 <= bytes.count else { return nil }
+        guard folded(bytes, at: offset, count: 7) == word("h", "t", "t", "p", "/", "1", "."),
+            bytes[offset] == UInt8(ascii: "H"),
+            bytes[offset + 7] == UInt8(ascii: "0") || bytes[offset + 7] == UInt8(ascii: "1")
+        else { throw .badVersion }
+        isHTTP10 = bytes[offset + 7] == UInt8(ascii: "0")
+        guard bytes[offset + 8] == carriageReturn, bytes[offset + 9] == lineFeed else { throw .badRequestLine }
+        try takeTarget(bytes, target)
+        return offset + 10
+    }
+
+    private mutating func takeTarget(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(HTTP1ParseError) {
+        let first = bytes[target.lowerBound]
+        if method == .connect {
+            guard !isHTTP10, HTTP1Fields.isHost(bytes, target) else { throw .badTarget }
+            authority = target
+            return
+        }
+        if first == UInt8(ascii: "/") { return }
+        if first == UInt8(ascii: "*") {
+            guard target.count == 1, method == .options else { throw .badTarget }
+            return
+        }
+        // Absolute form: scheme "://" authority, then a path, a query or nothing.
+        var offset = target.lowerBound
+        while offset < target.upperBound, bytes[offset] != UInt8(ascii: ":") { offset += 1 }
+        guard offset + 2 < target.upperBound, bytes[offset + 1] == UInt8(ascii: "/"),
+            bytes[offset + 2] == UInt8(ascii: "/")
+        else { throw .badTarget }
+        let start = offset + 3
+        offset = start
+        while offset < target.upperBound, bytes[offset] != UInt8(ascii: "/"), bytes[offset] != UInt8(ascii: "?") {
+            offset += 1
+        }
+        guard offset > start, HTTP1Fields.isHost(bytes, start..<offset) else { throw .badTarget }
+        authority = start..<offset
+    }
+
+    private mutating func decideFraming() throws(HTTP1ParseError) {
+        if fields.hasTransferEncoding {
+            guard !isHTTP10 else { throw .transferEncodingInHTTP10 }
+            guard fields.contentLength == nil else { throw .contentLengthAndTransferEncoding }
+            guard fields.isChunked else { throw .badTransferEncoding }
+            framing = .chunked
+        } else if let length = fields.contentLength, length > 0 {
+            framing = .length(length)
+        } else {
+            framing = .none
+        }
+    }
+
+    private mutating func decideUpgrade(_ bytes: Span<UInt8>) throws(HTTP1ParseError) {
+        let asksUpgrade = fields.hasUpgrade && fields.connection.contains(.upgrade)
+        wantsUpgrade = asksUpgrade && !fields.isH2CUpgrade && !isHTTP10
+        if wantsUpgrade || fields.connection.contains(.nominates) {
+            try fields.rebuildRemovals(bytes, keepsUpgrade: wantsUpgrade)
+        }
+    }
+
+    private static func method(_ bytes: Span<UInt8>, _ range: Range<Int>) -> HTTP1Method {
+        // Methods are case-sensitive; folding also accepts "get", which then only loses a retry or a body rule
+        // that no server applies to it, so it is compared exactly by its first byte.
+        let start = range.lowerBound
+        guard bytes[start] & 0x20 == 0 else { return .other }
+        switch range.count {
+        case 3:
+            let name = folded(bytes, at: start, count: 3)
+            return name == word("g", "e", "t") ? .get : name == word("p", "u", "t") ? .put : .other
+        case 4: return folded(bytes, at: start, count: 4) == word("h", "e", "a", "d") ? .head : .other
+        case 5: return folded(bytes, at: start, count: 5) == word("t", "r", "a", "c", "e") ? .trace : .other
+        case 6: return folded(bytes, at: start, count: 6) == word("d", "e", "l", "e", "t", "e") ? .delete : .other
+        case 7:
+            let name = folded(bytes, at: start, count: 7)
+            if name == word("o", "p", "t", "i", "o", "n", "s") { return .options }
+            return name == word("c", "o", "n", "n", "e", "c", "t") ? .connect : .other
+        default: return .other
+        }
+    }
+}
