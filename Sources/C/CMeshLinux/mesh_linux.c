@@ -162,6 +162,8 @@ int mesh_unix_connect(const char *path) {
     return fd;
 }
 
+int mesh_accept(int fd) { return outcome(accept4(fd, NULL, NULL, SOCK_CLOEXEC)); }
+
 int mesh_tcp_listen(const char *host, uint16_t port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1) return -EINVAL;
@@ -194,9 +196,7 @@ int mesh_set_nonblocking(int fd) {
     return flags < 0 ? -errno : outcome(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
-int mesh_set_inheritable(int fd, int inheritable) {
-    return outcome(fcntl(fd, F_SETFD, inheritable ? 0 : FD_CLOEXEC));
-}
+int mesh_memory_file(void) { return outcome(syscall(SYS_memfd_create, "mesh", 1U /* MFD_CLOEXEC */)); }
 
 int mesh_pipe(int *read_end, int *write_end) {
     int ends[2];

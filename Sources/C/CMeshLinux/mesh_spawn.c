@@ -100,6 +100,8 @@ void mesh_spawn_destroy(mesh_spawn *spawn) {
         free(spawn->steps[i].type);
         free(spawn->steps[i].data);
     }
+    for (size_t i = 0; i < spawn->descriptor_count; i++) close(spawn->from[i]);
+    for (size_t i = 0; i < spawn->join_count; i++) close(spawn->join_fd[i]);
     free(spawn->steps);
     free(spawn->directory);
     free(spawn->hostname);
@@ -112,7 +114,10 @@ int mesh_spawn_add_executable(mesh_spawn *spawn, const char *path) { return list
 
 int mesh_spawn_add_descriptor(mesh_spawn *spawn, int from, int to) {
     if (spawn->descriptor_count == DESCRIPTORS_MAX) return -E2BIG;
-    spawn->from[spawn->descriptor_count] = from;
+    // A copy, so that the caller may close its own before the spawn runs.
+    int copy = fcntl(from, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) return -errno;
+    spawn->from[spawn->descriptor_count] = copy;
     spawn->to[spawn->descriptor_count++] = to;
     return 0;
 }
@@ -125,7 +130,9 @@ int mesh_spawn_add_group(mesh_spawn *spawn, uint32_t group) {
 
 int mesh_spawn_add_join(mesh_spawn *spawn, int fd, int kind) {
     if (spawn->join_count == JOINS_MAX) return -E2BIG;
-    spawn->join_fd[spawn->join_count] = fd;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) return -errno;
+    spawn->join_fd[spawn->join_count] = copy;
     spawn->join_kind[spawn->join_count++] = kind;
     return 0;
 }

@@ -95,6 +95,8 @@ int mesh_peer_process(int socket);
 
 int mesh_unix_listen(const char *path, int mode);
 int mesh_unix_connect(const char *path);
+/// The next connection of a non-blocking listener.
+int mesh_accept(int fd);
 /// Listening TCP socket on an IPv4 address; SO_REUSEADDR, close-on-exec.
 int mesh_tcp_listen(const char *address, uint16_t port);
 /// Connects to 127.0.0.1 (then ::1) in this process's network namespace.
@@ -102,7 +104,8 @@ int mesh_loopback_connect(uint16_t port);
 /// A pipe, both ends close-on-exec; the read end is non-blocking.
 int mesh_pipe(int *read_end, int *write_end);
 int mesh_set_nonblocking(int fd);
-int mesh_set_inheritable(int fd, int inheritable);
+/// An anonymous file in memory, close-on-exec.
+int mesh_memory_file(void);
 /// Takes an exclusive lock on an open file without waiting: -EWOULDBLOCK when another process holds it.
 int mesh_lock_file(int fd);
 
