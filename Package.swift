@@ -40,8 +40,9 @@ func tests(_ room: String, _ name: String, _ dependencies: [Target.Dependency] =
     return [
         .testTarget(
             name: "\(name)Tests", dependencies: tested + dependencies, path: "Tests/\(name)Tests",
-            exclude: FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests/\(name)Tests/Corpus")
-                ? ["Corpus"] : [],
+            exclude: ["Corpus", "Golden", "Manifests"].filter {
+                FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests/\(name)Tests/\($0)")
+            },
             swiftSettings: settings)
     ]
 }
