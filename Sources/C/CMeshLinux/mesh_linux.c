@@ -1,3 +1,5 @@
+// Here, not in the header: there it would change fd_set against other modules' view of it.
+#define _GNU_SOURCE
 #include "mesh_linux.h"
 
 #include <arpa/inet.h>

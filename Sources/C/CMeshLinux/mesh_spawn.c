@@ -2,6 +2,8 @@
 // fork): another thread may have held the allocator's lock when the address space was copied. So the parent prepares
 // every string and array, blocks signals, forks with the raw clone call (no atfork handlers), and the child makes
 // system calls only.
+// Here, not in the header: there it would change fd_set against other modules' view of it.
+#define _GNU_SOURCE
 #include "mesh_linux.h"
 
 #include <fcntl.h>

@@ -6,10 +6,6 @@
 #ifndef MESH_LINUX_H
 #define MESH_LINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
