@@ -93,7 +93,9 @@ struct Cluster: Sendable {
 
 /// Brings the shared cluster up around a suite.
 struct ClusterTrait: SuiteTrait, TestScoping {
-    func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
         guard test.isSuite else { return try await function() }
         let cluster = Cluster.shared
         try await cluster.down()  // What an interrupted run left.

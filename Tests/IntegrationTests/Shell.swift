@@ -75,7 +75,7 @@ private struct ScratchFiles {
         folder = FileManager.default.temporaryDirectory.appending(path: "mesh-shell-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         for name in ["in", "out", "err"] {
-            FileManager.default.createFile(atPath: folder.appending(path: name).path, contents: Data())
+            try Data().write(to: folder.appending(path: name))
         }
         if let input { try Data(input.utf8).write(to: folder.appending(path: "in")) }
         inputHandle = try FileHandle(forReadingFrom: folder.appending(path: "in"))
