@@ -1,0 +1,231 @@
+// One HTTP/2 connection without its socket: bytes in, events out, output when asked for.
+//
+// nghttp2 does frames, HPACK, flow control and the checks of RFC 9113 section 8 (pseudo headers, forbidden fields,
+// content-length). We add: streams in slots, a bound with a name for everything a peer can send, and credit that goes
+// back only when the owner says so. Never here: sockets, clocks, and any decision about a request.
+//
+// Reading is a pull: `receive` hands bytes over, `nextEvent` parses as far as it must. So the owner may call anything
+// on this or another session while it handles an event, and memory stays bounded even if one read holds a thousand
+// requests.
+
+import CNGHTTP2
+public import NIOCore
+
+/// The owner of one nghttp2 session, server or client. One event loop only.
+@safe public final class HTTP2Session {
+    /// Which end of the connection this is.
+    public enum Role: Sendable { case server, client }
+
+    /// Which end this is.
+    public let role: Role
+    /// Holds the lists that events refer to, until the next event is asked for.
+    public let headers = HTTP2Headers(byteCapacity: 1_024, fieldCapacity: 32)
+
+    // SAFETY: made in init, freed in deinit. nghttp2 keeps the address of `core` as its user data.
+    let session: OpaquePointer
+    let core: UnsafeMutablePointer<SessionCore>
+    private var input = ByteBuffer()
+    private var closingSlot = -1
+    private var hasFailed = false
+    private var touched: ContiguousArray<StreamSlot> = []
+
+    /// Makes a session and queues its preface and SETTINGS.
+    public init(role: Role, limits: SessionLimits) {
+        self.role = role
+        let core = UnsafeMutablePointer<SessionCore>.allocate(capacity: 1)
+        unsafe core.initialize(
+            to: SessionCore(isServer: role == .server, limits: limits, headers: headers.storage))
+        unsafe self.core = unsafe core
+        unsafe self.session = unsafe makeSession(role, limits, core)
+        submitSettings(limits)
+    }
+
+    deinit {
+        unsafe nghttp2_session_del(session)
+        unsafe core.deinitialize(count: 1)
+        unsafe core.deallocate()
+    }
+
+    // MARK: Receiving
+
+    /// Takes bytes from the peer. Read events until there are none before the next call.
+    /// - Parameter nowNanoseconds: any steady clock; rates are measured with it.
+    public func receive(_ bytes: ByteBuffer, nowNanoseconds: UInt64) {
+        unsafe core.pointee.nowNanoseconds = nowNanoseconds
+        input = bytes
+    }
+
+    /// The next event, or nil when the input is used up. Lists and chunks of the event before are invalid after it.
+    public func nextEvent() -> HTTP2Event? {
+        if closingSlot >= 0 {
+            unsafe core.pointee.streams.giveBack(closingSlot)
+            closingSlot = -1
+        }
+        while true {
+            if let event = unsafe core.pointee.events.popFirst() {
+                if case .closed(let slot, _) = event { closingSlot = slot }
+                return event
+            }
+            dropReadHeaders()
+            let isPaused = unsafe core.pointee.isPaused
+            guard input.readableBytes > 0 || isPaused, !hasFailed else {
+                if input.capacity > 0 { input = ByteBuffer() }
+                return nil
+            }
+            feed()
+        }
+    }
+
+    /// The bytes of a `data` event, shared with the buffer they came in.
+    public func bytes(of chunk: BodyChunk) -> ByteBuffer {
+        // The chunk lies inside the input by construction; a stale chunk gives an empty buffer.
+        input.getSlice(at: chunk.offset, length: chunk.byteCount) ?? ByteBuffer()
+    }
+
+    private func feed() {
+        // SAFETY: nghttp2 reads at most `count` bytes at `base`, and keeps no address of them. Offsets of chunks are
+        // kept relative to the start of the buffer's storage, so that they fit `getSlice`.
+        let start = input.readerIndex
+        let count = input.readableBytes
+        let used = unsafe input.withUnsafeReadableBytes { raw -> Int in
+            let empty = unsafe UnsafeRawPointer(bitPattern: 1)  // Never read: the count is 0 when there is no address.
+            guard let base = unsafe (raw.baseAddress ?? empty)?.assumingMemoryBound(to: UInt8.self) else {
+                return count
+            }
+            unsafe core.pointee.isPaused = false
+            unsafe core.pointee.inputBase = unsafe base - start
+            let used = unsafe nghttp2_session_mem_recv(session, base, count)
+            unsafe core.pointee.inputBase = nil
+            return used
+        }
+        if used < 0 {
+            fail(libraryCode: Int32(used))
+        } else {
+            input.moveReaderIndex(forwardBy: min(used, count))
+            if unsafe core.pointee.isFlooded { fail(libraryCode: NGHTTP2_ERR_FLOODED.rawValue) }
+        }
+    }
+
+    private func fail(libraryCode: Int32) {
+        hasFailed = true
+        let kind: HTTP2Error.Kind
+        switch libraryCode {
+        case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: kind = .preface
+        case NGHTTP2_ERR_FLOODED.rawValue: kind = .flood
+        case NGHTTP2_ERR_PROTO.rawValue: kind = .protocolViolation
+        default: kind = .fatal
+        }
+        let code: HTTP2ErrorCode = kind == .flood ? .enhanceYourCalm : .protocolError
+        if kind != .preface { unsafe _ = nghttp2_session_terminate_session(session, code.rawValue) }
+        unsafe core.pointee.events.append(.failed(HTTP2Error(kind, libraryCode: libraryCode)))
+    }
+
+    /// Every event was handled, so every whole list was; one that is still arriving stays.
+    private func dropReadHeaders() {
+        if unsafe core.pointee.isInBlock {
+            unsafe headers.storage.pointee.dropFields(before: core.pointee.currentFirstField)
+            unsafe core.pointee.currentFirstField = 0
+        } else {
+            headers.removeAll()
+        }
+    }
+
+    // MARK: Credit and output
+
+    /// Lets the peer send `byteCount` more bytes: on the stream if it is still open, and on the connection. Call it
+    /// when the other side has taken as many, and not before.
+    public func consume(streamID: Int, byteCount: Int) {
+        guard byteCount > 0 else { return }
+        unsafe _ = nghttp2_session_consume(session, Int32(truncatingIfNeeded: streamID), byteCount)
+    }
+
+    /// Whether `produce` would give anything.
+    public var wantsWrite: Bool { unsafe nghttp2_session_want_write(session) != 0 }
+
+    /// Both sides are done: the connection can be closed once the output is written.
+    public var isFinished: Bool {
+        unsafe nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
+    }
+
+    /// Gathers output, at most about `outputBytesMax` bytes, and hands it to `write` in one or a few buffers.
+    /// Read events afterwards: streams close, and bytes are reported as sent.
+    /// - Returns: the bytes handed over; 0 when there was nothing to send.
+    public func produce(_ write: (ByteBuffer) -> Void) -> Int {
+        unsafe core.pointee.output.clear()
+        unsafe core.pointee.outputByteCount = 0
+        let limit = unsafe core.pointee.limits.outputBytesMax
+        while unsafe core.pointee.outputByteCount < limit {
+            var bytes: UnsafePointer<UInt8>?
+            // SAFETY: nghttp2 lends `count` bytes until its next call; they are copied at once.
+            let count = unsafe nghttp2_session_mem_send(session, &bytes)
+            if count <= 0 {
+                if count < 0, !hasFailed { fail(libraryCode: Int32(count)) }
+                break
+            }
+            unsafe core.pointee.output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: count))
+            unsafe core.pointee.outputByteCount += count
+        }
+        detachPending()
+        return handOver(write)
+    }
+
+    private func handOver(_ write: (ByteBuffer) -> Void) -> Int {
+        let total = unsafe core.pointee.outputByteCount
+        guard total > 0 else { return 0 }
+        guard unsafe !core.pointee.largePieces.isEmpty else {
+            write(unsafe core.pointee.output)
+            return total
+        }
+        var rest = unsafe core.pointee.output
+        for piece in unsafe core.pointee.largePieces {
+            if piece.index > rest.readerIndex, let small = rest.readSlice(length: piece.index - rest.readerIndex) {
+                write(small)
+            }
+            write(piece.bytes)
+        }
+        if rest.readableBytes > 0 { write(rest) }
+        unsafe core.pointee.largePieces.removeAll(keepingCapacity: true)
+        return total
+    }
+
+    /// Copies body bytes that could not leave out of the read buffers they came in; `produce` does it too. Call it
+    /// at the end of a turn in which nothing may be written.
+    public func detachPending() {
+        guard !touched.isEmpty else { return }
+        for slot in touched { unsafe core.pointee.streams[slot].detachPending() }
+        touched.removeAll(keepingCapacity: true)
+    }
+
+    func touch(_ slot: StreamSlot) { touched.append(slot) }
+}
+
+/// Configures and makes the C session. It fails only when memory is short, where Swift's own allocations trap too.
+private func makeSession(
+    _ role: HTTP2Session.Role, _ limits: SessionLimits, _ core: UnsafeMutablePointer<SessionCore>
+) -> OpaquePointer {
+    var options: OpaquePointer?
+    unsafe _ = nghttp2_option_new(&options)
+    let callbacks = unsafe makeSessionCallbacks()
+    guard let options = unsafe options, let callbacks = unsafe callbacks else { preconditionFailure("out of memory") }
+    defer { unsafe nghttp2_option_del(options) }
+    defer { unsafe nghttp2_session_callbacks_del(callbacks) }
+    // Credit goes back when the other side took the bytes, never by itself.
+    unsafe nghttp2_option_set_no_auto_window_update(options, 1)
+    unsafe nghttp2_option_set_no_closed_streams(options, 1)
+    unsafe nghttp2_option_set_max_deflate_dynamic_table_size(options, limits.encoderTableBytesMax)
+    unsafe nghttp2_option_set_max_outbound_ack(options, limits.acksQueuedMax)
+    unsafe nghttp2_option_set_max_settings(options, limits.settingsEntriesMax)
+    unsafe nghttp2_option_set_max_send_header_block_length(options, limits.headerListBytesMax * 2)
+    // Debian's back-ports; the first keeps an eye on resets before our own bucket does.
+    unsafe nghttp2_option_set_stream_reset_rate_limit(
+        options, UInt64(limits.peerResets.burst), UInt64(limits.peerResets.perSecond))
+    unsafe nghttp2_option_set_max_continuations(options, limits.continuationsMax)
+    var session: OpaquePointer?
+    let code =
+        switch role {
+        case .server: unsafe nghttp2_session_server_new2(&session, callbacks, core, options)
+        case .client: unsafe nghttp2_session_client_new2(&session, callbacks, core, options)
+        }
+    guard code == 0, let session = unsafe session else { preconditionFailure("out of memory") }
+    return unsafe session
+}
