@@ -1,0 +1,152 @@
+import GRDB
+import MeshRollup
+
+/// Keys by small numbers: memory and rows hold the number, the text is kept once.
+struct KeyTable {
+    private(set) var keys: [RollupKey?] = [nil]
+    /// The number of each key's workload-level twin, itself when it is one.
+    private(set) var rolledUpIDs: [Int] = [0]
+    private var ids: [RollupKey: Int] = [:]
+    private var freeIDs: [Int] = []
+    /// Keys no transaction has written yet.
+    private(set) var unsavedIDs: Set<Int> = []
+
+    /// Keys known.
+    var count: Int { ids.count }
+    /// One more than the highest number in use.
+    var idCount: Int { keys.count }
+
+    /// The number of `key`, given out now if it is new.
+    mutating func id(for key: RollupKey) -> Int {
+        if let id = ids[key] { return id }
+        let id = place(key, at: freeIDs.popLast() ?? keys.count)
+        unsavedIDs.insert(id)
+        rolledUpIDs[id] = key.namesPod ? self.id(for: key.rolledUp) : id
+        return id
+    }
+
+    /// Puts back a key read from the file.
+    mutating func restore(_ key: RollupKey, id: Int) { _ = place(key, at: id) }
+
+    /// To be called once all keys were restored.
+    mutating func finishRestoring() {
+        freeIDs = keys.indices.dropFirst().filter { keys[$0] == nil }
+        for id in keys.indices {
+            guard let key = keys[id] else { continue }
+            rolledUpIDs[id] = key.namesPod ? self.id(for: key.rolledUp) : id
+        }
+    }
+
+    mutating func markSaved(_ saved: Set<Int>) { unsavedIDs.subtract(saved) }
+
+    /// After the file was replaced: every key has to be written again.
+    mutating func markAllUnsaved() { unsavedIDs = Set(ids.values) }
+
+    /// Rows of these keys are gone from the file although they are in use.
+    mutating func markUnsaved(_ ids: [Int]) { unsavedIDs.formUnion(ids) }
+
+    /// Forgets keys; their numbers are given out again.
+    mutating func remove(_ gone: [Int]) {
+        for id in gone {
+            guard let key = keys[id] else { continue }
+            ids[key] = nil
+            keys[id] = nil
+            unsavedIDs.remove(id)
+            freeIDs.append(id)
+        }
+    }
+
+    private mutating func place(_ key: RollupKey, at id: Int) -> Int {
+        while keys.count <= id {
+            keys.append(nil)
+            rolledUpIDs.append(0)
+        }
+        keys[id] = key
+        ids[key] = id
+        return id
+    }
+}
+
+extension KeyTable {
+    static let idMax = 1 << 24
+
+    static func load(_ db: Database) throws -> KeyTable {
+        var table = KeyTable()
+        let objects = try Row.fetchCursor(db, sql: "SELECT id, direction, namespace, kind, name, pod FROM object_key")
+        while let row = try objects.next() {
+            let id: Int = row[0]
+            guard id > 0, id < idMax, let direction = Direction(rawValue: row[1]) else { continue }
+            let workload = WorkloadKey(namespace: row[2], kind: row[3], name: row[4])
+            table.restore(.object(ObjectKey(direction: direction, workload: workload, pod: row[5])), id: id)
+        }
+        let edges = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT id, src_namespace, src_kind, src_name, src_pod, dst_namespace, dst_kind, dst_name, dst_pod,
+                    service, authority, tls, tls_detail FROM edge_key
+                """)
+        while let row = try edges.next() {
+            let id: Int = row[0]
+            guard id > 0, id < idMax else { continue }
+            let key = EdgeKey(
+                src: WorkloadKey(namespace: row[1], kind: row[2], name: row[3]), srcPod: row[4],
+                dst: WorkloadKey(namespace: row[5], kind: row[6], name: row[7]), dstPod: row[8],
+                service: row[9], authority: row[10], tls: row[11], tlsDetail: row[12])
+            table.restore(.edge(key), id: id)
+        }
+        table.finishRestoring()
+        return table
+    }
+
+    static func save(_ keys: [(id: Int, key: RollupKey)], seen: UnixTime, _ db: Database) throws {
+        for (id, key) in keys {
+            switch key {
+            case .object(let key):
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO object_key VALUES (?, ?, ?, ?, ?, ?, ?)")
+                    .execute(arguments: [
+                        id, key.direction.rawValue, key.workload.namespace, key.workload.kind, key.workload.name,
+                        key.pod, seen.milliseconds,
+                    ])
+            case .edge(let key):
+                try db.cachedStatement(
+                    sql: "INSERT OR REPLACE INTO edge_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                ).execute(arguments: [
+                    id, key.src.namespace, key.src.kind, key.src.name, key.srcPod, key.dst.namespace, key.dst.kind,
+                    key.dst.name, key.dstPod, key.service, key.authority, key.tls, key.tlsDetail, seen.milliseconds,
+                ])
+            }
+        }
+    }
+
+    /// Notes that keys had chunks in a span that ended at `seen`.
+    static func touch(_ keys: [(id: Int, family: KeyFamily)], seen: UnixTime, _ db: Database) throws {
+        for (id, family) in keys {
+            let table = family == .objects ? "object_key" : "edge_key"
+            try db.cachedStatement(sql: "UPDATE \(table) SET seen_ms = max(seen_ms, ?) WHERE id = ?")
+                .execute(arguments: [seen.milliseconds, id])
+        }
+    }
+
+    /// Keys last seen longer ago than any tier that has them keeps chunks.
+    static func staleIDs(now: UnixTime, _ db: Database) throws -> [Int] {
+        func limit(_ tier: Tier) -> Int64 {
+            now.milliseconds - tier.retentionMilliseconds - 2 * tier.spanMilliseconds
+        }
+        let pods = limit(.tenSeconds)
+        let workloads = limit(.hour)
+        return try Int.fetchAll(
+            db,
+            sql: """
+                SELECT id FROM object_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
+                UNION ALL
+                SELECT id FROM edge_key WHERE seen_ms < CASE src_pod || dst_pod WHEN '' THEN ? ELSE ? END
+                """, arguments: [workloads, pods, workloads, pods])
+    }
+
+    static func delete(_ ids: [Int], _ db: Database) throws {
+        for id in ids {
+            try db.cachedStatement(sql: "DELETE FROM object_key WHERE id = ?").execute(arguments: [id])
+            try db.cachedStatement(sql: "DELETE FROM edge_key WHERE id = ?").execute(arguments: [id])
+        }
+    }
+}

@@ -1,0 +1,242 @@
+import Foundation
+import GRDB
+public import MeshRollup
+
+extension RollupStore {
+    /// Rows written in one transaction of closing.
+    static let closeBatchRows = 4_000
+    /// Spans closed by one step of maintenance; more than one only after a pause.
+    static let closedSpansPerStep = 60
+    /// Spans removed by one step of maintenance.
+    static let removedSpansPerStep = 4
+
+    /// Minute and hour buckets of one workload-level key, from one closed span.
+    struct Fold: Sendable {
+        let family: KeyFamily
+        let keyID: Int
+        let minutes: [(index: Int, rollup: Rollup)]
+        let hour: Rollup
+    }
+
+    /// Closes spans that ended, removes what is too old or too much, and trims memory.
+    ///
+    /// To be called every few seconds; each call does a bounded amount of work.
+    public func maintain(now: UnixTime) async {
+        await closeSpans(now: now)
+        trimMemory(now: now)
+        await removeOldSpans(now: now)
+    }
+
+    private func closeSpans(now: UnixTime) async {
+        for _ in 0..<Self.closedSpansPerStep {
+            guard await closeNextSpan(now: now) else { return }
+        }
+    }
+
+    /// - Returns: Whether there may be more to close.
+    private func closeNextSpan(now: UnixTime) async -> Bool {
+        let length = Tier.tenSeconds.spanMilliseconds
+        let limit = now.advanced(by: -Self.closeDelayMilliseconds).floored(to: length)
+        // Whatever is not committed would be counted again after a crash, so it goes first.
+        guard closedUpTo < limit, !isWriting, pending.isEmpty, podsWantingBase.isEmpty, keys.unsavedIDs.isEmpty
+        else { return false }
+        isWriting = true
+        defer { isWriting = false }
+        let span = firstSpanWithData(before: limit)
+        let end = min(span.advanced(by: length), limit)
+        // All of it is packed before the first suspension: later scrapes of this span arrive as late ones.
+        let chunks = packedChunks(of: Window(from: span, to: end))
+        let folds = folds(of: Window(from: span, to: end))
+        do {
+            for start in stride(from: 0, to: chunks.count, by: Self.closeBatchRows) {
+                let batch = Array(chunks[start..<min(start + Self.closeBatchRows, chunks.count)])
+                try await pool.write { db in
+                    try ChunkTable.replace(batch, tier: .tenSeconds, span: span, db)
+                    try KeyTable.touch(batch.map { ($0.keyID, $0.family) }, seen: end, db)
+                }
+            }
+            let bytes = chunks.reduce(0) { $0 + $1.totals.count + $1.body.count }
+            try await pool.write { db in
+                try Self.finishClosing(span, end: end, bytes: bytes, folds: folds, db)
+            }
+            closedUpTo = end
+            status.isWritable = true
+            return true
+        } catch {
+            failed(error, now: now)
+            return false
+        }
+    }
+
+    /// The first span not yet closed that has anything; `limit` when none has.
+    private func firstSpanWithData(before limit: UnixTime) -> UnixTime {
+        var first = limit
+        for series in hot {
+            guard let oldest = series.oldest(from: closedUpTo) else { continue }
+            first = min(first, oldest)
+        }
+        return max(closedUpTo, first.floored(to: Tier.tenSeconds.spanMilliseconds))
+    }
+
+    private func packedChunks(of window: Window) -> [ChunkTable.Encoded] {
+        var chunks: [ChunkTable.Encoded] = []
+        for id in hot.indices where !hot[id].isEmpty {
+            guard let key = keys.keys[id] else { continue }
+            let chunk = chunk(of: id, in: window)
+            guard !chunk.buckets.isEmpty else { continue }
+            chunks.append(
+                ChunkTable.Encoded(
+                    family: key.family, keyID: id, totals: chunk.totals.encoded(), body: chunk.encodedBody()))
+        }
+        return chunks
+    }
+
+    private func chunk(of id: Int, in window: Window) -> Chunk {
+        var chunk = Chunk()
+        hot[id].forEachBucket(in: window) { bucket, rollup in
+            chunk.append(rollup, at: Int(bucket.since(window.from) / Tier.tenSeconds.bucketMilliseconds))
+        }
+        return chunk
+    }
+
+    /// Folds pods into workloads bucket by bucket, and buckets into minutes and one hour.
+    private func folds(of window: Window) -> [Fold] {
+        var members: [Int: [Int]] = [:]
+        for id in hot.indices where !hot[id].isEmpty && keys.keys[id] != nil {
+            members[keys.rolledUpIDs[id], default: []].append(id)
+        }
+        return members.compactMap { rolledUpID, ids in
+            guard let key = keys.keys[rolledUpID] else { return nil }
+            var merged = Chunk()
+            for id in ids {
+                hot[id].forEachBucket(in: window) { bucket, rollup in
+                    let index = Int(bucket.since(window.from) / Tier.tenSeconds.bucketMilliseconds)
+                    merged.combine(rollup, at: index)
+                }
+            }
+            guard !merged.buckets.isEmpty else { return nil }
+            return Self.fold(merged, from: window.from, family: key.family, keyID: rolledUpID)
+        }
+    }
+
+    private static func fold(_ chunk: Chunk, from start: UnixTime, family: KeyFamily, keyID: Int) -> Fold {
+        var minutes: [(index: Int, rollup: Rollup)] = []
+        var hour = Rollup()
+        for bucket in chunk.buckets {
+            let time = start.advanced(by: Int64(bucket.index) * Tier.tenSeconds.bucketMilliseconds)
+            let span = time.floored(to: Tier.minute.spanMilliseconds)
+            let index = Int(time.since(span) / Tier.minute.bucketMilliseconds)
+            if minutes.last?.index == index {
+                minutes[minutes.count - 1].rollup.append(bucket.rollup)
+            } else {
+                minutes.append((index, bucket.rollup))
+            }
+            hour.append(bucket.rollup)
+        }
+        return Fold(family: family, keyID: keyID, minutes: minutes, hour: hour)
+    }
+
+    private static func finishClosing(
+        _ span: UnixTime, end: UnixTime, bytes: Int, folds: [Fold], _ db: Database
+    ) throws {
+        guard bytes > 0 else { return try writeMark(closedUpTo: end, db) }
+        try ChunkTable.account(bytes, tier: .tenSeconds, span: span, isReplacing: true, db)
+        let hourSpan = span.floored(to: Tier.minute.spanMilliseconds)
+        let daySpan = span.floored(to: Tier.hour.spanMilliseconds)
+        let hourIndex = Int(span.since(daySpan) / Tier.hour.bucketMilliseconds)
+        var minuteBytes = 0
+        var hourBytes = 0
+        for fold in folds {
+            minuteBytes += try ChunkTable.add(
+                fold.minutes, tier: .minute, span: hourSpan, family: fold.family, keyID: fold.keyID,
+                isSibling: false, db)
+            hourBytes += try ChunkTable.add(
+                [(hourIndex, fold.hour)], tier: .hour, span: daySpan, family: fold.family, keyID: fold.keyID,
+                isSibling: false, db)
+        }
+        try ChunkTable.account(minuteBytes, tier: .minute, span: hourSpan, isReplacing: false, db)
+        try ChunkTable.account(hourBytes, tier: .hour, span: daySpan, isReplacing: false, db)
+        try KeyTable.touch(folds.map { ($0.keyID, $0.family) }, seen: end, db)
+        try writeMark(closedUpTo: end, db)
+        try db.execute(
+            sql: "DELETE FROM journal WHERE bucket_max_ms < ? AND pod NOT IN (SELECT pod FROM cursor)",
+            arguments: [end.milliseconds])
+    }
+
+    static func writeMark(closedUpTo: UnixTime, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO mark VALUES ('closed_up_to_ms', ?)", arguments: [closedUpTo.milliseconds])
+    }
+
+    private func trimMemory(now: UnixTime) {
+        var limit = now.advanced(by: -Self.hotMilliseconds).floored(to: Tier.tenSeconds.bucketMilliseconds)
+        // What is not on disk yet stays, unless the disk is not to be had.
+        if status.isWritable { limit = min(limit, closedUpTo) }
+        // Trimming costs a copy per key, so it is done a minute at a time.
+        guard limit.since(hotFrom) >= 60_000 else { return }
+        hotFrom = limit
+        for id in hot.indices where !hot[id].isEmpty { hot[id].trim(before: limit) }
+    }
+
+    private func removeOldSpans(now: UnixTime) async {
+        guard !isWriting else { return }
+        isWriting = true
+        defer { isWriting = false }
+        do {
+            let pool = pool
+            let removed = try await pool.read { db in try Self.spansToRemove(now: now, db) }
+            guard !removed.isEmpty else { return }
+            try await pool.write { db in
+                for (tier, span) in removed {
+                    try db.execute(
+                        sql: "DELETE FROM chunk WHERE tier = ? AND family IN (0, 1) AND span_ms = ?",
+                        arguments: [tier.rawValue, span])
+                    try db.execute(
+                        sql: "DELETE FROM span WHERE tier = ? AND span_ms = ?", arguments: [tier.rawValue, span])
+                }
+            }
+            try await removeUnusedKeys(now: now)
+            try await pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA incremental_vacuum(4096)")
+            }
+        } catch {
+            failed(error, now: now)
+        }
+    }
+
+    private static func spansToRemove(now: UnixTime, _ db: Database) throws -> [(Tier, Int64)] {
+        var removed: [(Tier, Int64)] = []
+        for tier in Tier.allCases {
+            let limit = now.advanced(by: -tier.retentionMilliseconds - tier.spanMilliseconds)
+            let old = try Int64.fetchAll(
+                db, sql: "SELECT span_ms FROM span WHERE tier = ? AND span_ms <= ? ORDER BY span_ms LIMIT ?",
+                arguments: [tier.rawValue, limit.milliseconds, removedSpansPerStep])
+            removed += old.map { (tier, $0) }
+            let bytes = try Int64.fetchOne(
+                db, sql: "SELECT coalesce(sum(bytes), 0) FROM span WHERE tier = ?", arguments: [tier.rawValue])
+            guard old.isEmpty, let bytes, bytes > tier.bytesMax else { continue }
+            let oldest = try Int64.fetchOne(
+                db, sql: "SELECT min(span_ms) FROM span WHERE tier = ?", arguments: [tier.rawValue])
+            if let oldest { removed.append((tier, oldest)) }
+        }
+        return removed
+    }
+
+    /// Forgets keys whose last chunk is gone.
+    private func removeUnusedKeys(now: UnixTime) async throws {
+        let pool = pool
+        let stale = try await pool.read { db in try KeyTable.staleIDs(now: now, db) }
+        let waiting = Set(pending.flatMap { $0.parts.map(\.key) })
+        let unused = stale.filter { id in
+            guard id < keys.idCount, let key = keys.keys[id] else { return false }
+            return !isHot(id) && !waiting.contains(key)
+        }
+        guard !unused.isEmpty else { return }
+        try await pool.write { db in try KeyTable.delete(unused, db) }
+        // A scrape may have brought one back while the rows went.
+        keys.markUnsaved(unused.filter { isHot($0) })
+        keys.remove(unused.filter { !isHot($0) })
+    }
+
+    private func isHot(_ id: Int) -> Bool { id < hot.count && !hot[id].isEmpty }
+}

@@ -1,0 +1,163 @@
+public import Logging
+public import MeshRollup
+import GRDB
+
+/// Bounded history of the mesh: the last minutes in memory, the rest in one SQLite file.
+///
+/// `SCHEMA.md` tells how a count travels. Everything that is written goes through `flush`; a file that cannot
+/// be written (full disk) or read (corruption) costs history, never the service: recent windows are answered
+/// from memory meanwhile.
+public actor RollupStore {
+    /// How long memory holds buckets.
+    public static let hotMilliseconds: Int64 = 15 * 60_000
+    /// How long after its end a span is closed: scrapes in flight have arrived by then.
+    public static let closeDelayMilliseconds: Int64 = 30_000
+    /// Uncommitted records kept while the file cannot be written; beyond, the oldest are dropped.
+    public static let pendingBytesMax = 32 << 20
+
+    /// What the store is doing, for `/metrics`, checks and logs.
+    public struct Status: Sendable, Equatable {
+        /// Keys with a number.
+        public var keyCount = 0
+        /// Bytes of packed buckets in memory.
+        public var hotBytes = 0
+        /// Records not yet committed.
+        public var pendingRecords = 0
+        /// Records that were given up while the file could not be written.
+        public var droppedRecords = 0
+        /// Chunks that did not decode.
+        public var corruptChunks = 0
+        /// Transactions that failed.
+        public var failedCommits = 0
+        /// Whether the last write succeeded.
+        public var isWritable = true
+        /// Files set aside as corrupt since the start, by their new paths.
+        public var filesSetAside: [String] = []
+    }
+
+    let path: String
+    let logger: Logger
+    var pageCountMax: Int?
+    var pool: DatabasePool
+    var keys = KeyTable()
+    /// By key number.
+    var hot: [HotSeries] = []
+    /// Memory is complete from here on.
+    var hotFrom: UnixTime
+    /// Chunks are complete before this.
+    var closedUpTo: UnixTime
+    var pending: [ScrapeRecord] = []
+    var pendingBytes = 0
+    var forgottenPods: [String] = []
+    var nextSequence: Int64 = 1
+    /// Pods whose chain of steps in the file is broken until their next base.
+    var podsWantingBase: Set<String> = []
+    /// Pods that records came from.
+    var knownPods: Set<String> = []
+    var restored: [String: SeriesCursor] = [:]
+    var isWriting = false
+    var status = Status()
+    var lastWarningAt: UnixTime?
+
+    /// Opens the store; a corrupt file is set aside and reported, and the store starts empty.
+    ///
+    /// - Parameters:
+    ///   - path: The SQLite file; its folder must exist.
+    ///   - now: The time to start from when there is no history.
+    ///   - pageCountMax: Largest file in pages of 4 KiB; `nil` leaves it to the disk.
+    /// - Throws: `DatabaseError` when the file can be neither opened nor replaced.
+    public init(path: String, now: UnixTime, pageCountMax: Int? = nil, logger: Logger) throws {
+        self.path = path
+        self.logger = logger
+        self.pageCountMax = pageCountMax
+        closedUpTo = now.floored(to: Tier.tenSeconds.spanMilliseconds)
+        hotFrom = closedUpTo
+        let opened = try Self.openOrReplace(path, pageCountMax: pageCountMax, logger: logger)
+        pool = opened.pool
+        status.filesSetAside = opened.setAside
+        let content = opened.content
+        keys = content.keys
+        if let mark = content.closedUpTo { closedUpTo = mark }
+        if content.closedUpTo == nil {
+            try pool.write { [closedUpTo] db in try Self.writeMark(closedUpTo: closedUpTo, db) }
+        }
+        // A clock that ran ahead must not make the store refuse what happens now.
+        closedUpTo = min(closedUpTo, now.floored(to: Tier.tenSeconds.spanMilliseconds))
+        hotFrom = closedUpTo
+        nextSequence = content.nextSequence
+        restored = content.cursors
+        let idCount = content.keys.idCount
+        for part in content.parts {
+            guard part.bucket >= hotFrom, part.keyID < idCount else { continue }
+            while hot.count <= part.keyID { hot.append(HotSeries()) }
+            hot[part.keyID].add(part.rollup, at: part.bucket)
+        }
+    }
+
+    /// The cursor that a pod's scrapes were committed with, once; `nil` for a pod the store does not know.
+    public func takeCursor(of pod: String) -> SeriesCursor? { restored.removeValue(forKey: pod) }
+
+    /// Whether the next record of `pod` has to bring a base.
+    public func wantsBase(of pod: String) -> Bool { podsWantingBase.contains(pod) }
+
+    /// Takes in one scrape: visible to queries at once, durable with the next `flush`.
+    public func ingest(_ record: ScrapeRecord) {
+        for part in record.parts where part.bucket >= hotFrom {
+            let id = keys.id(for: part.key)
+            while hot.count < keys.idCount { hot.append(HotSeries()) }
+            hot[id].add(part.rollup, at: part.bucket)
+        }
+        knownPods.insert(record.pod)
+        pending.append(record)
+        pendingBytes += record.byteEstimate
+        if record.base != nil { podsWantingBase.remove(record.pod) }
+        while pendingBytes > Self.pendingBytesMax, let oldest = pending.first {
+            pendingBytes -= oldest.byteEstimate
+            podsWantingBase.insert(oldest.pod)
+            status.droppedRecords += 1
+            pending.removeFirst()
+        }
+    }
+
+    /// Forgets the cursor of a pod that is gone.
+    public func forget(pod: String) {
+        forgottenPods.append(pod)
+        podsWantingBase.remove(pod)
+        knownPods.remove(pod)
+        restored[pod] = nil
+    }
+
+    /// A snapshot of the counters about the store itself.
+    public func currentStatus() -> Status {
+        var status = status
+        status.keyCount = keys.count
+        status.hotBytes = hot.reduce(0) { $0 + $1.byteCount }
+        status.pendingRecords = pending.count
+        return status
+    }
+
+    /// Changes the largest size of the file; for tests, and for a disk that grew.
+    public func setPageCountMax(_ pages: Int?) async throws {
+        pageCountMax = pages
+        try await pool.write { db in
+            try db.execute(sql: "PRAGMA max_page_count = \(pages ?? 1_073_741_823)")
+        }
+    }
+
+    /// Writes what is pending and closes the file.
+    public func shutdown(now: UnixTime) async {
+        await flush(now: now)
+        do {
+            try pool.close()
+        } catch {
+            logger.warning("Rollup store did not close", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Logs at most one warning per minute about the file.
+    func warn(_ message: Logger.Message, _ error: any Error, now: UnixTime) {
+        if let lastWarningAt, now.since(lastWarningAt) < 60_000, now >= lastWarningAt { return }
+        lastWarningAt = now
+        logger.warning(message, metadata: ["file": "\(path)", "error": "\(error)"])
+    }
+}
