@@ -6,7 +6,8 @@ import PackageDescription
 /// `MESH_STRICT=1` (as `deploy/test` sets it) turns warnings into errors; a stranger's build never
 /// breaks on a deprecation in a new release of a dependency.
 let isStrict = ProcessInfo.processInfo.environment["MESH_STRICT"] != nil
-/// `MESH_ROOM=Proxy,Base` keeps only the tests of those rooms, so that work on one room does not build the others.
+/// `MESH_ROOM=Proxy,Base` keeps only those rooms, what they need and their tests, so that work on one room does
+/// not build the others.
 let roomsWanted = ProcessInfo.processInfo.environment["MESH_ROOM"].map { Set($0.split(separator: ",").map(String.init)) }
 
 let settings: [SwiftSetting] =
@@ -19,6 +20,12 @@ let settings: [SwiftSetting] =
 
 /// The data plane's hot path pays for no exclusivity checks in release: its handlers live on one event loop.
 let dataPlane: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
+/// Targets of `room`, unless neither it nor a room that needs it is wanted.
+func room(_ room: String, _ targets: [Target], neededBy others: Set<String> = []) -> [Target] {
+    guard let roomsWanted else { return targets }
+    return roomsWanted.isDisjoint(with: others.union([room, "Integration"])) ? [] : targets
+}
 
 func lib(
     _ name: String, _ path: String, _ dependencies: [Target.Dependency] = [],
@@ -220,7 +227,7 @@ let allTests: [Target] =
 
 let package = Package(
     name: "linkerd-swift",
-    products: programs.map { .executable(name: $0.name, targets: [$0.name]) },
+    products: room("Integration", programs).map { .executable(name: $0.name, targets: [$0.name]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
@@ -241,5 +248,6 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", exact: "5.7.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
-    targets: cTargets + base + proxy + controlPlane + viz + local + demo + cli + programs + allTests
+    targets: cTargets + base + room("Proxy", proxy) + room("ControlPlane", controlPlane, neededBy: ["CLI"]) + room("Viz", viz)
+        + room("Local", local, neededBy: ["CLI"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs) + allTests
 )

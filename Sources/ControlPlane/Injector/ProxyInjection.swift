@@ -1,0 +1,156 @@
+// Adds the proxy to the pods that an object describes, and takes it away again: from a manifest, as
+// `linkerd inject --manual` does. Pure: a document in, a document and a report out. Fields that this code
+// does not know pass through untouched.
+
+public import MeshModel
+
+/// The outcome for one document.
+public struct InjectionResult: Sendable, Equatable {
+    /// The document, changed or as it was.
+    public var document: JSONValue
+    /// One report an object; a List has as many as items.
+    public var reports: [InjectionReport]
+}
+
+/// Injects with given cluster-wide values.
+public struct ProxyInjection: Sendable {
+    private let values: InjectionValues
+
+    /// Prepares injection with `values`.
+    public init(values: InjectionValues) { self.values = values }
+
+    /// Adds init container, sidecar, volume, labels and annotations to the pods of any workload, or of each
+    /// item of a List. Objects that make no pods, already have a proxy, use the host's network or are
+    /// annotated `linkerd.io/inject: disabled` stay as they are.
+    public func inject(_ document: JSONValue) -> InjectionResult {
+        transform(document) { object, kind, path in
+            let template = path.isEmpty ? object : object.value(at: path) ?? .object([:])
+            let reasons = Self.reasonsToSkip(template)
+            let udp = PodTemplate.ports(of: template).contains(where: \.isUDP)
+            guard reasons.isEmpty else { return (.skipped(reasons), udp) }
+            object.set(injected(template, into: object, kind: kind), at: path)
+            return (.injected, udp)
+        }
+    }
+
+    /// Removes what `inject` added; `config.linkerd.io/` annotations are the user's and stay.
+    public func uninject(_ document: JSONValue) -> InjectionResult {
+        transform(document) { object, _, path in
+            let template = path.isEmpty ? object : object.value(at: path) ?? .object([:])
+            let cleaned = Self.uninjected(template)
+            guard cleaned != template else { return (.skipped([]), false) }
+            object.set(cleaned, at: path)
+            return (.uninjected, false)
+        }
+    }
+
+    // MARK: Documents
+
+    private typealias Change = (
+        _ object: inout JSONValue, _ kind: String, _ template: [String]
+    ) -> (InjectionReport.Outcome, usesUDP: Bool)
+
+    private func transform(_ document: JSONValue, _ change: Change) -> InjectionResult {
+        guard let kind = document["kind"]?.stringValue, !kind.isEmpty else {
+            let report = InjectionReport(kind: "", name: "", outcome: .missingKind, usesUDP: false)
+            return InjectionResult(document: document, reports: [report])
+        }
+        if kind == "List" || (kind.hasSuffix("List") && document["items"]?.arrayValue != nil) {
+            let results = (document["items"]?.arrayValue ?? []).map { transform($0, change) }
+            var list = document
+            if list["items"] != nil { list["items"] = .array(results.map(\.document)) }
+            return InjectionResult(document: list, reports: results.flatMap(\.reports))
+        }
+        let metadata = document["metadata"]
+        let name = metadata?["name"]?.stringValue ?? metadata?["generateName"]?.stringValue ?? ""
+        var changed = document
+        let (outcome, udp): (InjectionReport.Outcome, Bool) =
+            PodTemplate.path(ofKind: kind).map { change(&changed, kind, $0) } ?? (.skipped([.unsupportedKind]), false)
+        let report = InjectionReport(kind: kind.lowercased(), name: name, outcome: outcome, usesUDP: udp)
+        return InjectionResult(document: changed, reports: [report])
+    }
+
+    private static func reasonsToSkip(_ template: JSONValue) -> [SkipReason] {
+        var reasons: [SkipReason] = []
+        if template.value(at: ["spec", "hostNetwork"])?.boolValue == true { reasons.append(.hostNetwork) }
+        if PodTemplate.hasSidecar(template) { reasons.append(.sidecarExists) }
+        if template.value(at: ["metadata", "annotations", "linkerd.io/inject"])?.stringValue == "disabled" {
+            reasons.append(.injectionDisabled)
+        }
+        return reasons
+    }
+
+    // MARK: Pods
+
+    private func injected(_ template: JSONValue, into object: JSONValue, kind: String) -> JSONValue {
+        let annotations = template.value(at: ["metadata", "annotations"])?.objectValue ?? [:]
+        let settings = ProxySettings(values: values, annotations: annotations)
+        let containers = ProxyContainers(settings: settings, template: template)
+        var pod = template
+        pod.set(.string(values.createdBy), at: ["metadata", "annotations", "linkerd.io/created-by"])
+        pod.set("disabled", at: ["metadata", "annotations", "linkerd.io/identity-mode"])
+        pod.set(.string(settings.proxyVersion), at: ["metadata", "annotations", "linkerd.io/proxy-version"])
+        pod.set(.string(values.controlPlaneNamespace), at: ["metadata", "labels", "linkerd.io/control-plane-ns"])
+        if let namespace = object.value(at: ["metadata", "namespace"])?.stringValue {
+            pod.set(.string(namespace), at: ["metadata", "labels", "linkerd.io/workload-ns"])
+        }
+        if kind != "Pod", let name = object.value(at: ["metadata", "name"])?.stringValue {
+            pod.set(.string(name), at: ["metadata", "labels", "linkerd.io/proxy-\(kind.lowercased())"])
+        }
+        Self.append(containers.initContainer(), to: "initContainers", of: &pod)
+        Self.append(containers.proxyContainer(), to: "containers", of: &pod)
+        Self.append(
+            ["emptyDir": [:], "name": .string(ProxyContainers.lockVolume)], to: "volumes", of: &pod)
+        return pod
+    }
+
+    private static func append(_ element: JSONValue, to list: String, of pod: inout JSONValue) {
+        let elements = pod.value(at: ["spec", list])?.arrayValue ?? []
+        pod.set(.array(elements + [element]), at: ["spec", list])
+    }
+
+    private static func uninjected(_ template: JSONValue) -> JSONValue {
+        let ours: Set = [
+            "linkerd-init", "linkerd-proxy", ProxyContainers.lockVolume, "linkerd-identity-end-entity",
+            "linkerd-identity-token",
+        ]
+        var pod = template
+        for list in ["containers", "initContainers", "volumes"] {
+            guard let elements = pod.value(at: ["spec", list])?.arrayValue else { continue }
+            let kept = elements.filter { !ours.contains($0["name"]?.stringValue ?? "") }
+            guard kept.count < elements.count else { continue }
+            pod.set(kept.isEmpty ? nil : .array(kept), at: ["spec", list])
+        }
+        for field in ["labels", "annotations"] {
+            guard let members = pod.value(at: ["metadata", field])?.objectValue else { continue }
+            let kept = members.filter { key, value in
+                !key.hasPrefix("linkerd.io/") || (key == "linkerd.io/inject" && value == "disabled")
+            }
+            guard kept.count < members.count else { continue }
+            pod.set(kept.isEmpty ? nil : .object(kept), at: ["metadata", field])
+        }
+        return pod
+    }
+}
+
+extension ProxyInjection {
+    /// Injects every document of a YAML (or JSON) text. Documents come out as YAML, each ended by `---`.
+    ///
+    /// - Throws: `YAMLError` when the text is not YAML.
+    public func injectYAML(_ text: String) throws -> (yaml: String, report: [InjectionReport]) {
+        try transformYAML(text, inject)
+    }
+
+    /// The opposite of `injectYAML`, in the same form.
+    public func uninjectYAML(_ text: String) throws -> (yaml: String, report: [InjectionReport]) {
+        try transformYAML(text, uninject)
+    }
+
+    private func transformYAML(
+        _ text: String, _ change: (JSONValue) -> InjectionResult
+    ) throws -> (yaml: String, report: [InjectionReport]) {
+        let results = try YAMLText.documents(text).map(change)
+        let yaml = results.map { YAMLText.render($0.document) + "---\n" }.joined()
+        return (yaml, results.flatMap(\.reports))
+    }
+}
