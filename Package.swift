@@ -191,7 +191,6 @@ let programs: [Target] = [
     program("linkerd-controller", ["Destination", "MeshKubernetes", arguments, logging, lifecycle]),
     program("linkerd-viz", ["MetricsAPI", "Dashboard", "RollupStore", "MeshKubernetes", arguments, logging, lifecycle]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
-    program("mesh-bench", ["MeshMetrics", arguments, nioCore, nioPosix]),
 ]
 
 let allTests: [Target] =
