@@ -7,9 +7,9 @@ package enum HTTP1HeadCopy {
     /// - Parameters:
     ///   - source: the buffer whose readable bytes start with the parsed bytes.
     ///   - start: where the head begins, after empty lines that are dropped.
-    ///   - additions: whole lines, each with CR LF; may be empty.
+    ///   - additions: whole lines, each with CR LF.
     package static func append(
-        head source: ByteBuffer, from start: Int, removals: [Range<Int>], fieldsEnd: Int, additions: ByteBuffer,
+        head source: ByteBuffer, from start: Int, removals: [Range<Int>], fieldsEnd: Int, additions: ByteBuffer?,
         to output: inout ByteBuffer
     ) {
         let bytes = source.readableBytesSpan
@@ -19,7 +19,7 @@ package enum HTTP1HeadCopy {
             offset = removal.upperBound
         }
         output.writeBytes(bytes.extracting(offset..<fieldsEnd))
-        if additions.readableBytes > 0 { output.writeBytes(additions.readableBytesSpan) }
+        if let additions { output.writeBytes(additions.readableBytesSpan) }
         output.writeBytes(bytes.extracting(fieldsEnd..<fieldsEnd + 2))
     }
 }

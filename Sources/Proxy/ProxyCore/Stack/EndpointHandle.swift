@@ -28,12 +28,14 @@ package final class EndpointHandle {
     package var http2: (any EndpointClient)?
     /// `l5d-dst-canonical` to set on requests, `name:port`; `nil` when the destination has no logical name.
     package let canonicalName: String?
+    /// Whole lines to add to HTTP/1 requests.
+    let requestAdditions: ByteBuffer?
     /// How long one connection attempt may take.
     package let connectTimeout: TimeAmount
     /// Whether discovery dropped this endpoint; nothing new may start on it, no connection may be pooled.
     package private(set) var isRetired = false
 
-    private var connector: ConnectGate
+    private let gate: ConnectGate
 
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
@@ -46,12 +48,13 @@ package final class EndpointHandle {
         self.load = LoadTracker()
         self.http1 = HTTP1Pool(idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
         self.canonicalName = canonicalName
+        self.requestAdditions = canonicalName.map { ByteBuffer(string: "l5d-dst-canonical: \($0)\r\n") }
         self.connectTimeout = settings.connect.timeout
-        self.connector = ConnectGate(settings: settings.connect)
+        self.gate = ConnectGate(settings: settings.connect)
     }
 
     /// Whether the balancer may choose this endpoint: not retired, and not waiting after a failed connect.
-    package var isReady: Bool { !isRetired && connector.isOpen(at: NIODeadline.now()) }
+    package var isReady: Bool { !isRetired && gate.isOpen }
 
     /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
     ///
@@ -60,7 +63,7 @@ package final class EndpointHandle {
     /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
     ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
     package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel> {
-        connector.connect(to: address, on: loop, transport: transport, configure)
+        gate.connect(to: address, on: loop, transport: transport, configure)
     }
 
     /// Discovery removed the endpoint: idle connections close now, busy ones when their work is done.

@@ -1,7 +1,7 @@
 // Request counters of one label set on one event loop. Written per request, so integer adds only; the scrape
 // hops to the loop, copies the numbers and sums the loops' shares.
 
-package import MeshMetrics
+import MeshMetrics
 
 /// `request_total`, `response_total` and `response_latency_ms` for one label set, on one event loop.
 package final class RequestMetrics {
@@ -11,6 +11,12 @@ package final class RequestMetrics {
         /// One count per bound of `LatencyBuckets.boundsMilliseconds`, then one for everything above.
         package fileprivate(set) var counts: [UInt64]
         package fileprivate(set) var sumMilliseconds: UInt64 = 0
+
+        /// Adds another loop's histogram of the same status.
+        package mutating func merge(_ other: Latency) {
+            for index in counts.indices { counts[index] &+= other.counts[index] }
+            sumMilliseconds &+= other.sumMilliseconds
+        }
     }
 
     /// How a response ended: one series of `response_total`.
@@ -40,7 +46,7 @@ package final class RequestMetrics {
     /// Records the time from dispatch to the first byte of the answer.
     package func responseHead(status: Int, latencyNanoseconds: UInt64) {
         let milliseconds = latencyNanoseconds / 1_000_000
-        let bucket = LatencyBuckets.index(ofMilliseconds: milliseconds)
+        let bucket = LatencyBuckets.index(milliseconds: milliseconds)
         if let first = latencies.first, first.status == status {
             latencies[0].counts[bucket] &+= 1
             latencies[0].sumMilliseconds &+= milliseconds

@@ -1,0 +1,177 @@
+// The response side: what the client handler calls, and what the proxy answers by itself.
+
+import MeshTransport
+import MeshWire
+import NIOCore
+
+private enum ConnectionField {
+    static let close = ByteBuffer(string: "connection: close\r\n")
+    static let keepAlive = ByteBuffer(string: "connection: keep-alive\r\n")
+}
+
+extension HTTP1ServerHandler {
+    // MARK: Calls from the client handler
+
+    /// Passes on a 1xx response; the final one follows.
+    func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
+        forward(source, head, bodyBytes: 0, additions: nil)
+    }
+
+    /// Passes on the answer that ends HTTP on this connection: 101, or 2xx to CONNECT.
+    func forwardSwitch(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
+        exchange.answered(status: head.status)
+        forward(source, head, bodyBytes: 0, additions: nil)
+    }
+
+    /// Passes on the head of the final response and the body bytes that came with it.
+    func forwardHead(
+        _ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser, bodyBytes: Int, isUntilClose: Bool
+    ) {
+        exchange.answered(status: head.status)
+        if isUntilClose || isDraining { exchange.closeAfterwards() }
+        let additions: ByteBuffer? =
+            if !exchange.keepsConnection {
+                ConnectionField.close
+            } else if exchange.isHTTP10 {
+                ConnectionField.keepAlive
+            } else {
+                nil
+            }
+        forward(source, head, bodyBytes: bodyBytes, additions: additions)
+    }
+
+    /// Queues body bytes of the response.
+    func write(_ buffer: ByteBuffer) {
+        guard let context else { return }
+        transport.wrote(buffer.readableBytes)
+        context.write(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    /// Sends what was queued.
+    func flush() { context?.flush() }
+
+    /// The whole response was passed on.
+    func responseEnded(from connection: HTTP1ClientHandler, isReusable: Bool) {
+        let isRequestDone = exchange.isRequestDone
+        let keepsConnection = exchange.keepsConnection && isRequestDone && !isInputClosed
+        exchange.completed()
+        if isReusable, isRequestDone {
+            if let context, !context.channel.isWritable { connection.setReading(true) }
+            connection.finish()
+        } else {
+            connection.close()
+        }
+        flush()
+        guard keepsConnection else { return close(afterFlush: .output) }
+        phase = .head
+        if input.readableBytes > 0 { process() }
+        updateReading()
+    }
+
+    /// The endpoint's connection failed, or could not be made.
+    func upstreamFailed(_ error: ProxyError) {
+        let isUntouched = exchange.upstream.map { !$0.hasResponseBytes } ?? false
+        exchange.upstream = nil
+        if isUntouched, let endpoint = exchange.endpoint, exchange.takeRetry() {
+            return connect(endpoint)
+        }
+        guard exchange.status == 0 else {
+            // The client has part of the response: only a broken connection says that the rest is missing.
+            exchange.broke()
+            stack.failed(with: error)
+            phase = .closing
+            context?.close(promise: nil)
+            return
+        }
+        exchange.failedBeforeHead(answering: error.kind.response.status)
+        respond(with: error)
+    }
+
+    /// Leaves HTTP: both connections become opaque sides.
+    func becomeTunnel(from connection: HTTP1ClientHandler, received rest: ByteBuffer) {
+        guard let context, let endpoint = exchange.endpoint else { return connection.close() }
+        let drain = drain
+        let tunnel = DrainedTunnel()
+        let near = OpaqueSide(transport: transport) { drain.remove(tunnel) }
+        let far = OpaqueSide(transport: endpoint.transport)
+        do {
+            try connection.detach(to: far)
+            try context.pipeline.syncOperations.addHandler(near, position: .after(self))
+        } catch {
+            connection.close()
+            context.close(promise: nil)
+            return
+        }
+        drain.add(tunnel)
+        drain.remove(self)
+        exchange.completed()
+        phase = .detached
+        self.context = nil
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        if rest.readableBytes > 0 { near.write(rest) }
+        if input.readableBytes > 0 { far.write(input) }
+        input = ByteBuffer()
+        OpaqueSide.join(near, far)
+    }
+
+    // MARK: The proxy's own answers
+
+    /// Answers the current request with an error; the connection goes on when the error allows it.
+    func respond(with error: ProxyError) {
+        stack.failed(with: error)
+        let closes = error.kind.response.closesConnection || !exchange.keepsConnection || isDraining
+        exchange.abandoned()
+        write(error.http1Response(isInformational: stack.emitsInformationalHeaders, closes: closes))
+        flush()
+        guard !closes else { return close(afterFlush: .output) }
+        if phase != .streaming { input.moveReaderIndex(forwardBy: min(parser.headBytes, input.readableBytes)) }
+        phase = body.isDone ? .head : .discarding
+    }
+
+    /// Answers 400 to bytes that are no request, and closes.
+    func refuse(_ error: ProxyError) {
+        stack.failed(with: error)
+        if exchange.status == 0 {
+            write(error.http1Response(isInformational: stack.emitsInformationalHeaders, closes: true))
+            flush()
+        }
+        close(afterFlush: .output)
+    }
+
+    /// Drops what runs: the endpoint's connection cannot be used again.
+    func cancelExchange() {
+        exchange.upstream?.close()
+        exchange.abandoned()
+    }
+
+    /// Closes behind everything queued. After closing the output alone, waits a little for the client to close,
+    /// because closing with unread input would reset the connection and could destroy our last answer.
+    func close(afterFlush mode: CloseMode) {
+        guard let context, phase != .detached else { return }
+        phase = .closing
+        input = ByteBuffer()
+        updateReading()
+        let mode: CloseMode = isInputClosed ? .all : mode
+        let channel = context.channel
+        let flushed = context.eventLoop.makePromise(of: Void.self)
+        flushed.futureResult.assumeIsolated().whenComplete { _ in channel.close(mode: mode, promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: flushed)
+        guard mode == .output else { return }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerMax) { channel.close(promise: nil) }
+    }
+
+    private func forward(
+        _ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser, bodyBytes: Int, additions: ByteBuffer?
+    ) {
+        let message = emitter.assemble(
+            source, start: 0, head: head.headBytes, body: bodyBytes, removals: head.removals,
+            fieldsEnd: head.fieldsEnd, additions: additions)
+        write(message.first)
+        if let second = message.second { write(second) }
+    }
+}
+
+/// Holds the drain until a tunnel ends by itself.
+private final class DrainedTunnel: DrainableConnection {
+    func beginDrain() {}
+}

@@ -1,0 +1,132 @@
+// All series of one event loop. Built when a stack or endpoint is built, written by the loop alone, copied by the
+// scrape.
+
+package import MeshTransport
+package import NIOCore
+
+/// Which families a set of request counters belongs to.
+package enum RequestScope: String, Sendable, CaseIterable {
+    /// `request_total` and its relatives.
+    case endpoint = ""
+    /// `control_request_total` and its relatives.
+    case control = "control_"
+}
+
+/// A plain counter's family.
+package enum CounterFamily: String, Sendable, CaseIterable {
+    case inboundHTTPErrors = "inbound_http_errors_total"
+    case inboundTCPErrors = "inbound_tcp_errors_total"
+    case outboundHTTPErrors = "outbound_http_errors_total"
+    case outboundTCPErrors = "outbound_tcp_errors_total"
+
+    /// What `# HELP` says.
+    package var help: String {
+        switch self {
+        case .inboundHTTPErrors: "Inbound HTTP requests that the proxy failed by itself"
+        case .inboundTCPErrors: "Inbound connections that the proxy failed by itself"
+        case .outboundHTTPErrors: "Outbound HTTP requests that the proxy failed by itself"
+        case .outboundTCPErrors: "Outbound connections that the proxy failed by itself"
+        }
+    }
+}
+
+/// One counter on one event loop.
+package final class Counter {
+    package private(set) var value: UInt64 = 0
+    /// Counts one.
+    package func increment() { value &+= 1 }
+}
+
+/// One loop's share of every series. Bound to its loop.
+package final class MetricsShard {
+    /// Label sets per kind and loop. Beyond it new ones are counted together under `overflowLabels`.
+    package static let seriesMax = 20_000
+    /// The label set that takes what does not fit, so that totals stay true.
+    package static let overflowLabels = "overflow=\"true\""
+
+    private struct Entry<Series: AnyObject> {
+        var series: Series
+        var activity: UInt64 = 0
+        var idleSince: NIODeadline
+    }
+
+    private var requests: [RequestScope: [String: Entry<RequestMetrics>]] = [:]
+    private var transports: [String: Entry<TransportMetrics>] = [:]
+    private var counters: [CounterFamily: [String: Counter]] = [:]
+
+    package init() {}
+
+    /// Request counters for `labels` (rendered, without braces); the same object for the same labels.
+    package func requests(labels: String, scope: RequestScope = .endpoint) -> RequestMetrics {
+        if let known = requests[scope]?[labels] { return known.series }
+        if requests[scope, default: [:]].count >= Self.seriesMax, labels != Self.overflowLabels {
+            return requests(labels: Self.overflowLabels, scope: scope)
+        }
+        let made = RequestMetrics(labels: labels)
+        requests[scope, default: [:]][labels] = Entry(series: made, idleSince: .now())
+        return made
+    }
+
+    /// Socket counters for `labels`; the same object for the same labels.
+    package func transport(labels: String) -> TransportMetrics {
+        if let known = transports[labels] { return known.series }
+        if transports.count >= Self.seriesMax, labels != Self.overflowLabels {
+            return transport(labels: Self.overflowLabels)
+        }
+        let made = TransportMetrics(labels: labels)
+        transports[labels] = Entry(series: made, idleSince: .now())
+        return made
+    }
+
+    /// A counter for `labels`; these never expire, so keep the labels few.
+    package func counter(_ family: CounterFamily, labels: String) -> Counter {
+        if let known = counters[family]?[labels] { return known }
+        let made = Counter()
+        counters[family, default: [:]][labels] = made
+        return made
+    }
+
+    /// Copies every number, then forgets series that nobody holds and that have not moved for `retainIdle`.
+    package func snapshot(retainIdle: TimeAmount, now: NIODeadline = .now()) -> MetricsSnapshot {
+        var snapshot = MetricsSnapshot()
+        for (scope, entries) in requests {
+            for entry in entries.values { snapshot.add(entry.series, scope: scope) }
+        }
+        for entry in transports.values { snapshot.add(entry.series) }
+        for (family, entries) in counters {
+            for (labels, counter) in entries { snapshot.add(counter.value, family: family, labels: labels) }
+        }
+        let oldest = now - retainIdle
+        for scope in Array(requests.keys) {
+            Self.expire(&requests[scope, default: [:]], oldest: oldest, now: now) { $0.activity }
+        }
+        Self.expire(&transports, oldest: oldest, now: now) { $0.activity }
+        return snapshot
+    }
+
+    private static func expire<Series: AnyObject>(
+        _ entries: inout [String: Entry<Series>], oldest: NIODeadline, now: NIODeadline,
+        activity: (Series) -> UInt64
+    ) {
+        for index in entries.indices {
+            let current = activity(entries.values[index].series)
+            if entries.values[index].activity != current {
+                entries.values[index].activity = current
+                entries.values[index].idleSince = now
+            }
+        }
+        let expired = entries.indices.filter { index in
+            entries.values[index].idleSince <= oldest && isKnownUniquelyReferenced(&entries.values[index].series)
+        }
+        for key in expired.map({ entries.keys[$0] }) { entries[key] = nil }
+    }
+}
+
+extension RequestMetrics {
+    /// Grows whenever anything was counted.
+    fileprivate var activity: UInt64 { outcomes.reduce(requestTotal) { $0 &+ $1.count } }
+}
+
+extension TransportMetrics {
+    fileprivate var activity: UInt64 { openTotal &+ closeTotal &+ readBytes &+ writeBytes }
+}
