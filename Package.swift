@@ -155,7 +155,9 @@ let local: [Target] = [
             nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioFoundation, logging,
         ]),
     lib("LocalControllers", "Local/LocalControllers", ["MeshModel", "MeshKubernetes", logging]),
-    lib("LocalNode", "Local/LocalNode", ["CMeshLinux", "MeshModel", "MeshKubernetes", nioCore, nioPosix, httpClient, logging]),
+    lib(
+        "LocalNode", "Local/LocalNode",
+        ["CMeshLinux", "MeshModel", "MeshKubernetes", nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, logging]),
     lib(
         "LocalCluster", "Local/LocalCluster",
         [
@@ -188,7 +190,7 @@ let programs: [Target] = [
     program(
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
-    program("linkerd-controller", ["Destination", "MeshKubernetes", arguments, logging, lifecycle]),
+    program("linkerd-controller", ["Destination", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("linkerd-viz", ["MetricsAPI", "Dashboard", "RollupStore", "MeshKubernetes", arguments, logging, lifecycle]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]

@@ -35,6 +35,10 @@ public final class ObjectCache<T: KubernetesObject>: Sendable {
             } catch {
                 if Task.isCancelled { break }
                 let failure = KubernetesClient.transportError(error)
+                if failure.isNotFound {
+                    // The server does not know this kind (a definition not installed): there are no such objects.
+                    state.withLock { $0.replaceAll([], resourceVersion: "") }.notify()
+                }
                 // An expired version is ordinary; anything else is worth a person's eye.
                 logger.log(
                     level: failure.isGone ? .debug : .warning, "Watch interrupted",

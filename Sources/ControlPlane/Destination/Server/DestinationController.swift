@@ -33,6 +33,8 @@ public final class DestinationController: Sendable {
     private let metrics = DestinationMetrics()
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
     private let isServing = Mutex(false)
+    /// An element for each kind whose first list is in the index; finished by a shutdown.
+    private let applied = AsyncStream.makeStream(of: Void.self)
 
     /// Creates the controller; nothing runs yet.
     public init(
@@ -68,19 +70,18 @@ public final class DestinationController: Sendable {
     /// - Parameter onServing: Called once with the gRPC and the admin port when both accept connections.
     /// - Throws: When a port cannot be bound.
     public func run(onServing: @escaping @Sendable (_ grpcPort: Int, _ adminPort: Int) -> Void = { _, _ in }) async throws {
-        let (applied, onApplied) = AsyncStream.makeStream(of: Void.self)
         let (adminPorts, onAdmin) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.watcher.run { onApplied.yield() } }
+            group.addTask { await self.watcher.run { self.applied.continuation.yield() } }
             group.addTask { try await self.admin.run { onAdmin.yield($0) } }
             group.addTask {
                 // An answer from half a cluster would drop endpoints that proxies still hold.
                 var listedCount = 0
-                for await _ in applied {
+                for await _ in self.applied.stream {
                     listedCount += 1
                     if listedCount == ClusterWatcher.kindCount { break }
                 }
-                try Task.checkCancellation()
+                guard listedCount == ClusterWatcher.kindCount else { throw CancellationError() }
                 try await self.serve(adminPorts: adminPorts, onServing: onServing)
                 throw CancellationError()  // Ends the group: without a server the watches are of no use.
             }
@@ -114,6 +115,7 @@ public final class DestinationController: Sendable {
     public func beginShutdown() {
         isServing.withLock { $0 = false }
         index.finish()
+        applied.continuation.finish()
         server.beginGracefulShutdown()
     }
 
