@@ -116,7 +116,8 @@ package struct ContainerRoot: Sendable, Hashable {
             // A missing parent shows at the mount; an existing one may be on a read-only disk.
             steps.append(.makeDirectory(prefix, mode: 0o755, optional: true))
         }
-        if !isDirectory { steps.append(.touch(target)) }
+        // A link such as /etc/resolv.conf → /run/systemd/… would lead nowhere in here.
+        if !isDirectory { steps += [.unlink(target), .touch(target)] }
         steps.append(
             .mount(source: Self.old + source, target: target, type: nil, flags: [.bind, .recursive], data: nil,
                 optional: optional))

@@ -1,13 +1,16 @@
 /// What containers need to know about the host they run on: read once, when the agent starts.
 package struct HostLayout: Sendable, Hashable {
-    /// Directory of the running `linkerd`, with the other programs beside it.
+    /// The running program.
+    package var executable: String
+    /// Its directory, with the other programs beside it.
     package var programs: String
     /// Disk mounts other than the root.
     package var mounts: [String]
     /// See `ContainerRoot.opened`.
     package var opened: [ContainerRoot.OpenedDirectory]
 
-    package init(programs: String, mounts: [String] = [], opened: [ContainerRoot.OpenedDirectory] = []) {
+    package init(executable: String, programs: String, mounts: [String] = [], opened: [ContainerRoot.OpenedDirectory] = []) {
+        self.executable = executable
         self.programs = programs
         self.mounts = mounts
         self.opened = opened
@@ -19,7 +22,7 @@ package struct HostLayout: Sendable, Hashable {
         let programs = String(executable.prefix(upTo: executable.lastIndex(of: "/") ?? executable.endIndex))
         let installation = installationRoot(of: programs) { Files.isDirectory($0 + "/deploy") }
         return HostLayout(
-            programs: programs, mounts: diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? ""),
+            executable: executable, programs: programs, mounts: diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? ""),
             opened: openings(for: installation) { (Files.mode(of: $0) ?? 0o755) & 0o001 != 0 })
     }
 

@@ -13,6 +13,8 @@ package enum FileStep: Sendable, Codable, Hashable {
     /// Makes `root` the root, with the old root at `putOld`.
     case pivot(root: String, putOld: String)
     case unmount(String)
+    /// A missing file is fine.
+    case unlink(String)
 }
 
 /// A process to start: arguments, environment, namespaces, mounts, user. Allocated whole before the fork, so a threaded
@@ -73,6 +75,8 @@ package enum FileStep: Sendable, Codable, Hashable {
             _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_PIVOT.rawValue), root, putOld, nil, 0, nil, 0, 0)
         case .unmount(let path):
             _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_UNMOUNT.rawValue), nil, path, nil, 0, nil, 0, 0)
+        case .unlink(let path):
+            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_UNLINK.rawValue), nil, path, nil, 0, nil, 0, 0)
         }
     }
 
