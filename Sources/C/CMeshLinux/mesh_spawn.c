@@ -214,8 +214,8 @@ static int run_step(const struct step *step) {
         return chdir("/");
     case MESH_STEP_UNMOUNT:
         return umount2(step->target, MNT_DETACH);
-    case MESH_STEP_CHOWN:
-        return chown(step->target, step->number, step->number);
+    case MESH_STEP_UNLINK:
+        return unlink(step->target) == 0 || errno == ENOENT ? 0 : -1;
     }
     errno = EINVAL;
     return -1;

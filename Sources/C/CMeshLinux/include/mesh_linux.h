@@ -118,7 +118,7 @@ enum mesh_step_kind {
     MESH_STEP_DEVICE,
     MESH_STEP_PIVOT,
     MESH_STEP_UNMOUNT,
-    MESH_STEP_CHOWN,
+    MESH_STEP_UNLINK,
 };
 
 mesh_spawn *mesh_spawn_create(void);
@@ -133,7 +133,7 @@ int mesh_spawn_add_group(mesh_spawn *spawn, uint32_t group);
 /// A namespace descriptor to join before anything else. 4 at most.
 int mesh_spawn_add_join(mesh_spawn *spawn, int fd, int kind);
 /// One file-system step, run in order in the child's new mount namespace. `number` is the mode of MKDIR and TOUCH,
-/// major << 8 | minor of DEVICE, uid of CHOWN; an optional step may fail.
+/// major << 8 | minor of DEVICE; an optional step may fail.
 int mesh_spawn_add_step(
     mesh_spawn *spawn, int kind, const char *source, const char *target, const char *type, unsigned long flags,
     const char *data, uint32_t number, int optional);
