@@ -1,0 +1,100 @@
+public import Logging
+
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// The API server of the local cluster: the part of the Kubernetes API that `kubectl` and our programs use.
+public struct APIServer: Sendable {
+    private let config: APIServerConfig
+    private let cluster: Cluster
+    private let tls: NIOSSLContext
+    private let logger: Logger
+    private let addresses = ListeningAddresses()
+
+    /// Opens the state and reads the certificates; listens only in `run`.
+    ///
+    /// - Throws: when a certificate cannot be read or the state directory cannot be written.
+    public init(config: APIServerConfig, logger: Logger) throws {
+        self.config = config
+        self.logger = logger
+        try FileManager.default.createDirectory(atPath: config.stateDirectory, withIntermediateDirectories: true)
+        let store = try ObjectStore(path: config.stateDirectory + "/state.db", logger: logger)
+        let caPEM = try String(contentsOfFile: config.caCertificatePath, encoding: .utf8)
+        cluster = try Cluster(config: config, store: store, caPEM: caPEM, logger: logger, now: { Date() })
+        tls = try Self.tlsContext(config)
+    }
+
+    /// The TCP ports listened on, in the order of the configuration, inherited ones last. Waits until all listen.
+    public func listeningPorts() async -> [Int] { await addresses.wait() }
+
+    /// Serves until cancelled.
+    ///
+    /// - Throws: when an address cannot be bound or the state cannot be prepared.
+    public func run() async throws {
+        let operations = ObjectOperations(cluster: cluster)
+        try await Bootstrap(operations: operations).run()
+        let keyPEM = try String(contentsOfFile: config.serviceAccountKeyPath, encoding: .utf8)
+        let tokens = try await ServiceAccountTokens(cluster: cluster, keyPEM: keyPEM)
+        let router = Router(
+            cluster: cluster, authenticator: Authenticator(tokens: tokens), operations: operations, logger: logger)
+        let listener = Listener(tls: tls, router: router, logger: logger)
+        defer { cluster.store.close() }
+        var servers: [Listener.Server] = []
+        for address in config.listenAddresses {
+            servers.append(try await listener.bind(host: address.host, port: address.port))
+        }
+        for descriptor in config.inheritedListenFDs { servers.append(try await listener.adopt(descriptor)) }
+        let ports = servers.map { $0.channel.localAddress?.port ?? 0 }
+        addresses.announce(ports)
+        logger.info("API server listens", metadata: ["ports": "\(ports)"])
+        try await withThrowingDiscardingTaskGroup { group in
+            for server in servers { group.addTask { try await listener.serve(server) } }
+        }
+    }
+
+    private static func tlsContext(_ config: APIServerConfig) throws -> NIOSSLContext {
+        let chain = try NIOSSLCertificate.fromPEMFile(config.serverCertificatePath)
+        let key = try NIOSSLPrivateKey(file: config.serverKeyPath, format: .pem)
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+        configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(config.caCertificatePath))
+        configuration.certificateVerification = .optionalVerification
+        configuration.sendCANameList = true
+        configuration.applicationProtocols = ["http/1.1"]
+        configuration.minimumTLSVersion = .tlsv12
+        return try NIOSSLContext(configuration: configuration)
+    }
+}
+
+/// Tells when, and where, the server listens.
+private final class ListeningAddresses: Sendable {
+    private struct State {
+        var ports: [Int]?
+        var waiters: [CheckedContinuation<[Int], Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    func announce(_ ports: [Int]) {
+        let waiters = state.withLock { state in
+            state.ports = ports
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume(returning: ports) }
+    }
+
+    func wait() async -> [Int] {
+        await withCheckedContinuation { continuation in
+            let ports = state.withLock { state -> [Int]? in
+                if state.ports == nil { state.waiters.append(continuation) }
+                return state.ports
+            }
+            if let ports { continuation.resume(returning: ports) }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+import Foundation
+
+/// Base64 (RFC 4648 section 4).
+enum Base64 {
+    static func text(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
+
+    /// The bytes; `nil` when malformed.
+    static func bytes(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map(Array.init) }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import Logging
+import MeshModel
+
+/// What a cluster holds before anyone has created anything.
+struct Bootstrap: Sendable {
+    /// Namespaces that exist from the start and cannot be deleted.
+    static let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"]
+
+    let operations: ObjectOperations
+
+    /// Makes what is missing; called at every start.
+    func run() async throws {
+        let cluster = operations.cluster
+        try await cluster.store.write { writer in
+            for name in Self.namespaces {
+                try insert(Resource.namespaces, "", ["metadata": ["name": .string(name)]], writer)
+            }
+            try insert(Resource.services, "default", kubernetesService, writer)
+            try insert(Resource.endpoints, "default", kubernetesEndpoints, writer)
+            try insert("endpointslices.discovery.k8s.io", "default", kubernetesSlice, writer)
+            try insert(Resource.configMaps, "kube-public", clusterInformation, writer)
+        }
+        try await cluster.refreshKinds()
+    }
+
+    private func insert(_ resource: String, _ namespace: String, _ object: JSONValue, _ writer: StoreWriter) throws {
+        guard let kind = KindCatalogue.builtIn.kind(qualifiedName: resource) else { return }
+        let address = operations.address(kind, namespace, object.name)
+        if try writer.get(address) == nil {
+            _ = try operations.insert(object, kind: kind, namespace: namespace, writer: writer)
+        }
+    }
+
+    private var labels: JSONValue { ["component": "apiserver", "provider": "kubernetes"] }
+    private var config: APIServerConfig { operations.cluster.config }
+
+    private var kubernetesService: JSONValue {
+        [
+            "metadata": ["name": "kubernetes", "labels": labels],
+            "spec": [
+                "clusterIP": .string(operations.cluster.serviceRange.address(at: 1)),
+                "ports": [["name": "https", "port": 443, "targetPort": .int(Int64(config.nodePort)), "protocol": "TCP"]],
+            ],
+        ]
+    }
+
+    private var kubernetesEndpoints: JSONValue {
+        [
+            "metadata": ["name": "kubernetes", "labels": ["endpointslice.kubernetes.io/skip-mirror": "true"]],
+            "subsets": [
+                [
+                    "addresses": [["ip": .string(config.nodeAddress)]],
+                    "ports": [["name": "https", "port": .int(Int64(config.nodePort)), "protocol": "TCP"]],
+                ]
+            ],
+        ]
+    }
+
+    private var kubernetesSlice: JSONValue {
+        [
+            "metadata": ["name": "kubernetes", "labels": ["kubernetes.io/service-name": "kubernetes"]],
+            "addressType": "IPv4",
+            "endpoints": [["addresses": [.string(config.nodeAddress)], "conditions": ["ready": true]]],
+            "ports": [["name": "https", "port": .int(Int64(config.nodePort)), "protocol": "TCP"]],
+        ]
+    }
+
+    private var clusterInformation: JSONValue {
+        ["metadata": ["name": "cluster-info"], "data": ["clusterDomain": .string(config.clusterDomain)]]
+    }
+}

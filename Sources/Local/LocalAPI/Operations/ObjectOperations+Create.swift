@@ -1,0 +1,95 @@
+import Foundation
+import MeshModel
+
+extension ObjectOperations {
+    /// Times a generated name is drawn again when it is taken.
+    private static let generateAttemptsMax = 8
+
+    /// Creates an object.
+    ///
+    /// - Throws: `StatusError`: 400, 403, 404 (namespace), 409 and 422 as Kubernetes gives them.
+    func create(
+        _ body: JSONValue, kind: KindDescription, namespace: String, options: WriteOptions
+    ) async throws -> WriteOutcome {
+        let (decoded, warnings) = try decode(body, kind: kind, validation: options.validation)
+        let given = decoded.namespace
+        if kind.isNamespaced, !given.isEmpty, given != namespace {
+            throw StatusError.badRequest(
+                "the namespace of the provided object does not match the namespace sent on the request")
+        }
+        let object = decoded
+        let stored = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
+            try insert(object, kind: kind, namespace: namespace, writer: writer)
+        }
+        if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
+        return WriteOutcome(code: 201, object: stored, warnings: warnings)
+    }
+
+    /// Creates an object inside a transaction: identity, defaults, admission, rules.
+    func insert(
+        _ decoded: JSONValue, kind: KindDescription, namespace: String, writer: StoreWriter
+    ) throws -> JSONValue {
+        var object = decoded
+        let name = try chooseName(object, kind: kind, namespace: namespace, writer: writer)
+        object["metadata"] = identity(object["metadata"], kind: kind, namespace: namespace, name: name)
+        object["apiVersion"] = .string(kind.apiVersion)
+        object["kind"] = .string(kind.kind)
+        if kind.hasStatus, kind.isBuiltIn { object["status"] = [:] }
+        object = fillDefaults(object, kind: kind)
+        let admission = Admission(operations: self, writer: writer)
+        if kind.isNamespaced { try admission.requireLiveNamespace(namespace, kind: kind, name: name) }
+        object = try admission.admitCreate(object, kind: kind)
+        try validate(object, kind: kind)
+        let address = address(kind, namespace, name)
+        guard try writer.get(address) == nil else { throw StatusError.alreadyExists(kind, name) }
+        let stored = try writer.insert(object, at: address)
+        try admission.didCreate(stored, kind: kind)
+        return stored
+    }
+
+    private func chooseName(
+        _ object: JSONValue, kind: KindDescription, namespace: String, writer: StoreWriter
+    ) throws -> String {
+        if !object.name.isEmpty { return object.name }
+        guard let prefix = object.value(at: ["metadata", "generateName"])?.stringValue, !prefix.isEmpty else {
+            throw StatusError.invalid(
+                kind, "",
+                [
+                    FieldCause(
+                        field: "metadata.name", reason: .required,
+                        message: "Required value: name or generateName is required")
+                ])
+        }
+        for _ in 0..<Self.generateAttemptsMax {
+            let name = prefix + RandomName.suffix()
+            if try writer.get(address(kind, namespace, name)) == nil { return name }
+        }
+        throw StatusError.alreadyExists(kind, prefix)
+    }
+
+    private func identity(
+        _ metadata: JSONValue?, kind: KindDescription, namespace: String, name: String
+    ) -> JSONValue {
+        var metadata = metadata ?? [:]
+        for field in ["resourceVersion", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+            metadata[field] = nil
+        }
+        metadata["name"] = .string(name)
+        metadata["namespace"] = kind.isNamespaced ? .string(namespace) : nil
+        metadata["uid"] = .string(UUID().uuidString.lowercased())
+        metadata["creationTimestamp"] = .string(Timestamp.text(cluster.now()))
+        metadata["generation"] = kind.hasStatus || !kind.isBuiltIn ? 1 : nil
+        return metadata
+    }
+}
+
+/// Names drawn at random.
+enum RandomName {
+    /// Letters without vowels and digits that look like none, so that no word appears by chance.
+    private static let alphabet = Array("bcdfghjklmnpqrstvwxz2456789")
+
+    /// Five characters, as appended to `generateName`.
+    static func suffix() -> String {
+        String((0..<5).map { _ in alphabet[Int.random(in: alphabet.indices)] })
+    }
+}
