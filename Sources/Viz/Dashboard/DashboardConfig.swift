@@ -21,7 +21,8 @@ public struct DashboardConfig: Sendable, Equatable {
     public var livePeriod: Duration
 
     /// The hosts that a port-forward, the pod network and the cluster's own names lead to.
-    public static let enforcedHostDefault = hostPattern(clusterDomain: "cluster.local", namespace: "linkerd-viz")
+    public static let enforcedHostDefault = hostPattern(
+        clusterDomain: "cluster.local", namespace: "linkerd-viz")
 
     /// Accepts the loopback names and `web.<namespace>.svc[.<domain>]`, with or without a port.
     public static func hostPattern(clusterDomain: String, namespace: String) -> String {

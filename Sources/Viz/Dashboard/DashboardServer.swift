@@ -47,7 +47,8 @@ public struct DashboardServer: Sendable {
         router.get("/**") { request, _ in Self.page(request, assets) }
         return Application(
             router: router,
-            configuration: .init(address: .hostname(config.host, port: config.port), serverName: "linkerd-viz"),
+            configuration: .init(
+                address: .hostname(config.host, port: config.port), serverName: "linkerd-viz"),
             services: [hub], logger: logger)
     }
 
@@ -59,7 +60,8 @@ public struct DashboardServer: Sendable {
         if let index = assets.index { return .asset(index, for: request) }
         return .text(
             .serviceUnavailable,
-            "The dashboard's pages are not built. Run deploy/build-web and start again; the API works without.\n")
+            "The dashboard's pages are not built. Run deploy/build-web and start again; the API works without.\n"
+        )
     }
 
     private func loadAssets() -> AssetStore {
@@ -71,7 +73,8 @@ public struct DashboardServer: Sendable {
         do {
             return try AssetStore(directory: directory)
         } catch {
-            logger.warning("Dashboard pages not readable", metadata: ["directory": "\(directory)", "error": "\(error)"])
+            logger.warning(
+                "Dashboard pages not readable", metadata: ["directory": "\(directory)", "error": "\(error)"])
             return .empty
         }
     }

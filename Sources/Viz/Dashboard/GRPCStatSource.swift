@@ -14,7 +14,8 @@ public struct GRPCStatSource: StatSource {
 
     /// Connects lazily to `address`, which is `host:port`.
     public init(address: String) throws {
-        guard let colon = address.lastIndex(of: ":"), let port = Int(address[address.index(after: colon)...]) else {
+        guard let colon = address.lastIndex(of: ":"), let port = Int(address[address.index(after: colon)...])
+        else {
             throw DashboardError(.badRequest, "the metrics-api address must be host:port, not \"\(address)\"")
         }
         let host = String(address[..<colon])
@@ -34,7 +35,9 @@ public struct GRPCStatSource: StatSource {
     }
 
     private var viz: Linkerd2_Viz_Api.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
-    private var history: Linkerd2_Viz_History_History.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
+    private var history: Linkerd2_Viz_History_History.Client<HTTP2ClientTransport.Posix> {
+        .init(wrapping: client)
+    }
 
     public func statSummary(
         _ request: Linkerd2_Viz_StatSummaryRequest
@@ -46,7 +49,9 @@ public struct GRPCStatSource: StatSource {
         try await explaining { try await viz.edges(request, options: options) }
     }
 
-    public func listPods(_ request: Linkerd2_Viz_ListPodsRequest) async throws -> Linkerd2_Viz_ListPodsResponse {
+    public func listPods(_ request: Linkerd2_Viz_ListPodsRequest) async throws
+        -> Linkerd2_Viz_ListPodsResponse
+    {
         try await explaining { try await viz.listPods(request, options: options) }
     }
 
@@ -96,7 +101,8 @@ public struct GRPCStatSource: StatSource {
         case .unavailable, .cancelled:
             DashboardError(.upstreamUnavailable, "metrics-api is not reachable at \(address)")
         case .deadlineExceeded:
-            DashboardError(.upstreamTimeout, "metrics-api did not answer within \(timeoutMax.components.seconds) s")
+            DashboardError(
+                .upstreamTimeout, "metrics-api did not answer within \(timeoutMax.components.seconds) s")
         case .unimplemented:
             DashboardError(.upstream, "this metrics-api keeps no history: \(error.message)")
         default: DashboardError(.upstream, "metrics-api: \(error.message)")

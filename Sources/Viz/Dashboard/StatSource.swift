@@ -5,21 +5,26 @@ public import MeshAPI
 /// Every method throws `DashboardError`, whose kind says which HTTP status the reader sees.
 public protocol StatSource: Sendable {
     /// Golden metrics of one or many resources.
-    func statSummary(_ request: Linkerd2_Viz_StatSummaryRequest) async throws -> Linkerd2_Viz_StatSummaryResponse
+    func statSummary(_ request: Linkerd2_Viz_StatSummaryRequest) async throws
+        -> Linkerd2_Viz_StatSummaryResponse
     /// Who talks to whom, with identities.
     func edges(_ request: Linkerd2_Viz_EdgesRequest) async throws -> Linkerd2_Viz_EdgesResponse
     /// Pods with the state of their proxy.
     func listPods(_ request: Linkerd2_Viz_ListPodsRequest) async throws -> Linkerd2_Viz_ListPodsResponse
     /// Services of a namespace, or of all.
-    func listServices(_ request: Linkerd2_Viz_ListServicesRequest) async throws -> Linkerd2_Viz_ListServicesResponse
+    func listServices(_ request: Linkerd2_Viz_ListServicesRequest) async throws
+        -> Linkerd2_Viz_ListServicesResponse
     /// Whether metrics-api can do its work.
     func selfCheck() async throws -> Linkerd2_Viz_SelfCheckResponse
     /// Traffic of a resource over time.
-    func series(_ request: Linkerd2_Viz_History_SeriesRequest) async throws -> Linkerd2_Viz_History_SeriesResponse
+    func series(_ request: Linkerd2_Viz_History_SeriesRequest) async throws
+        -> Linkerd2_Viz_History_SeriesResponse
     /// Workloads and the traffic between them.
-    func topology(_ request: Linkerd2_Viz_History_TopologyRequest) async throws -> Linkerd2_Viz_History_TopologyResponse
+    func topology(_ request: Linkerd2_Viz_History_TopologyRequest) async throws
+        -> Linkerd2_Viz_History_TopologyResponse
     /// Workloads with their totals.
-    func workloads(_ request: Linkerd2_Viz_History_WorkloadsRequest) async throws -> Linkerd2_Viz_History_WorkloadsResponse
+    func workloads(_ request: Linkerd2_Viz_History_WorkloadsRequest) async throws
+        -> Linkerd2_Viz_History_WorkloadsResponse
 }
 
 /// A failure that the reader is told about, as `{"error": message}` under the kind's status.

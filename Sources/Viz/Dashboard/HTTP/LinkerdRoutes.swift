@@ -21,12 +21,14 @@ struct LinkerdRoutes<Context: RequestContext>: Sendable {
         }
         router.get("/api/services") { request, _ in
             let namespace = try QueryReader(request).optionalName("namespace")
-            return Response.json(LinkerdJSON.services(try await source.listServices(.with { $0.namespace = namespace })))
+            return Response.json(
+                LinkerdJSON.services(try await source.listServices(.with { $0.namespace = namespace })))
         }
         router.get("/api/edges") { request, _ in
             let query = QueryReader(request)
             let resource = Linkerd2_Viz_Resource.named(
-                try query.kind("resource_type", default: .deployment), namespace: try query.optionalName("namespace"))
+                try query.kind("resource_type", default: .deployment),
+                namespace: try query.optionalName("namespace"))
             let response = try await source.edges(.with { $0.selector.resource = resource })
             if case .error(let error) = response.response { throw DashboardError(.badRequest, error.error) }
             return Response.json(LinkerdJSON.edges(response.ok))
@@ -40,7 +42,8 @@ struct LinkerdRoutes<Context: RequestContext>: Sendable {
         let all = query.flag("all_namespaces")
         let name = try query.optionalName("resource_name")
         if all, !name.isEmpty {
-            throw DashboardError(.badRequest, "stats for a resource cannot be retrieved by name across all namespaces")
+            throw DashboardError(
+                .badRequest, "stats for a resource cannot be retrieved by name across all namespaces")
         }
         request.selector.resource = .named(
             try query.kind("resource_type", default: .deployment),
@@ -62,13 +65,16 @@ struct LinkerdRoutes<Context: RequestContext>: Sendable {
     private static func peer(
         _ query: QueryReader, _ side: String
     ) throws(DashboardError) -> Linkerd2_Viz_Resource? {
-        guard query["\(side)_type"] != nil || query["\(side)_name"] != nil || query["\(side)_namespace"] != nil else {
+        guard
+            query["\(side)_type"] != nil || query["\(side)_name"] != nil || query["\(side)_namespace"] != nil
+        else {
             return nil
         }
         let fallback = try query.optionalName("namespace")
         let namespace = try query.optionalName("\(side)_namespace")
         return .named(
-            try query.kind("\(side)_type", default: .deployment), namespace: namespace.isEmpty ? fallback : namespace,
+            try query.kind("\(side)_type", default: .deployment),
+            namespace: namespace.isEmpty ? fallback : namespace,
             name: try query.optionalName("\(side)_name"))
     }
 }

@@ -28,7 +28,9 @@ package struct QueryReader: Sendable {
 
     /// A parameter that names something.
     package func required(_ key: String) throws(DashboardError) -> String {
-        guard let value = self[key] else { throw DashboardError(.badRequest, "the parameter \"\(key)\" is missing") }
+        guard let value = self[key] else {
+            throw DashboardError(.badRequest, "the parameter \"\(key)\" is missing")
+        }
         return try name(value, key)
     }
 
@@ -40,7 +42,8 @@ package struct QueryReader: Sendable {
 
     private func name(_ value: String, _ key: String) throws(DashboardError) -> String {
         let isName = value.utf8.allSatisfy { byte in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
                 || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || "-._:".utf8.contains(byte)
         }
         guard isName, value.utf8.count <= Self.nameBytesMax else {
@@ -70,7 +73,8 @@ package struct QueryReader: Sendable {
     package func kind(_ key: String, default fallback: ResourceKind) throws(DashboardError) -> ResourceKind {
         guard let word = self[key] else { return fallback }
         guard let kind = ResourceKind(alias: word) else {
-            throw DashboardError(.badRequest, "cannot find Kubernetes canonical name from friendly name [\(word)]")
+            throw DashboardError(
+                .badRequest, "cannot find Kubernetes canonical name from friendly name [\(word)]")
         }
         return kind
     }
@@ -83,7 +87,8 @@ package struct QueryReader: Sendable {
             if let date = try? style.parse(text) { return Int64(date.timeIntervalSince1970 * 1_000) }
         }
         guard let date = try? Date.ISO8601FormatStyle().parse(text.replacing("Z", with: ":00Z")) else {
-            throw DashboardError(.badRequest, "\"\(key)\" must be a time like 2026-11-20T14:00:00Z, not \"\(text)\"")
+            throw DashboardError(
+                .badRequest, "\"\(key)\" must be a time like 2026-11-20T14:00:00Z, not \"\(text)\"")
         }
         return Int64(date.timeIntervalSince1970 * 1_000)
     }

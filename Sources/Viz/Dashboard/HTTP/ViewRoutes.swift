@@ -24,7 +24,8 @@ struct ViewRoutes<Context: RequestContext>: Sendable {
             return Response.json(try await composer.document(view)["topology"] ?? .null)
         }
         router.get("/api/v1/series") { request, _ in
-            Response.json(ViewJSON.series(try await source.series(try Self.seriesRequest(QueryReader(request)))))
+            Response.json(
+                ViewJSON.series(try await source.series(try Self.seriesRequest(QueryReader(request)))))
         }
         router.get("/api/v1/live") { request, _ in
             let query = try ViewQuery(QueryReader(request))
@@ -34,7 +35,9 @@ struct ViewRoutes<Context: RequestContext>: Sendable {
     }
 
     /// Reads `kind`, `namespace`, `name`, `window`, `at`, `step` and the peer in `to_…` or `from_…`.
-    static func seriesRequest(_ query: QueryReader) throws(DashboardError) -> Linkerd2_Viz_History_SeriesRequest {
+    static func seriesRequest(_ query: QueryReader) throws(DashboardError)
+        -> Linkerd2_Viz_History_SeriesRequest
+    {
         var request = Linkerd2_Viz_History_SeriesRequest()
         request.resource = .named(
             try query.kind("kind", default: .deployment), namespace: try query.optionalName("namespace"),
@@ -42,7 +45,8 @@ struct ViewRoutes<Context: RequestContext>: Sendable {
         request.window = try query.window()
         request.atMs = try query.instant("at")
         if let step = query["step"] {
-            guard let duration = GoDuration.parse(step), duration >= .seconds(1), duration <= .seconds(86_400) else {
+            guard let duration = GoDuration.parse(step), duration >= .seconds(1), duration <= .seconds(86_400)
+            else {
                 throw DashboardError(.badRequest, "invalid step \"\(step)\": between 1s and 1d")
             }
             request.stepSeconds = UInt32(clamping: duration.components.seconds)
@@ -60,7 +64,8 @@ struct ViewRoutes<Context: RequestContext>: Sendable {
     ) throws(DashboardError) -> Linkerd2_Viz_Resource {
         let namespace = try query.optionalName("\(side)_namespace")
         return .named(
-            try query.kind("\(side)_type", default: .deployment), namespace: namespace.isEmpty ? fallback : namespace,
+            try query.kind("\(side)_type", default: .deployment),
+            namespace: namespace.isEmpty ? fallback : namespace,
             name: try query.optionalName("\(side)_name"))
     }
 

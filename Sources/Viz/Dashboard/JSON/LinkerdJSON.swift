@@ -28,7 +28,8 @@ package enum LinkerdJSON {
     package static func edges(_ response: Linkerd2_Viz_EdgesResponse.Ok) -> JSONValue {
         let edges = response.edges.map { edge -> JSONValue in
             [
-                "src": edge.hasSrc ? resource(edge.src) : .null, "dst": edge.hasDst ? resource(edge.dst) : .null,
+                "src": edge.hasSrc ? resource(edge.src) : .null,
+                "dst": edge.hasDst ? resource(edge.dst) : .null,
                 "clientId": .string(edge.clientID), "serverId": .string(edge.serverID),
                 "noIdentityMsg": .string(edge.noIdentityMsg),
             ]
@@ -53,7 +54,10 @@ package enum LinkerdJSON {
 
     /// A resource reference.
     package static func resource(_ resource: Linkerd2_Viz_Resource) -> JSONValue {
-        ["namespace": .string(resource.namespace), "type": .string(resource.type), "name": .string(resource.name)]
+        [
+            "namespace": .string(resource.namespace), "type": .string(resource.type),
+            "name": .string(resource.name),
+        ]
     }
 
     private static func table(_ table: Linkerd2_Viz_StatTable) -> JSONValue {

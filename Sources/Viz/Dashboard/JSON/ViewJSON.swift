@@ -79,7 +79,10 @@ package enum ViewJSON {
 
     /// `kind`, `namespace` and `name`.
     package static func resourceFields(_ resource: Linkerd2_Viz_Resource) -> [String: JSONValue] {
-        ["kind": .string(resource.type), "namespace": .string(resource.namespace), "name": .string(resource.name)]
+        [
+            "kind": .string(resource.type), "namespace": .string(resource.namespace),
+            "name": .string(resource.name),
+        ]
     }
 
     private static func node(
@@ -109,7 +112,9 @@ package enum ViewJSON {
     }
 
     /// Rates and quantiles. Without a single response, success and latency are unknown.
-    private static func golden(_ stats: Linkerd2_Viz_BasicStats?, windowSeconds: Double) -> [String: JSONValue] {
+    private static func golden(_ stats: Linkerd2_Viz_BasicStats?, windowSeconds: Double) -> [String:
+        JSONValue]
+    {
         guard let stats else {
             return ["successRate": nil, "rps": nil, "p50": nil, "p95": nil, "p99": nil]
         }

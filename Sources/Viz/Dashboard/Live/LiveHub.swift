@@ -93,7 +93,8 @@ package actor LiveHub: Service {
     package func join(_ query: ViewQuery) throws(DashboardError) -> Viewer {
         try checkCapacity(for: query)
         nextID += 1
-        let (stream, continuation) = AsyncStream.makeStream(of: LiveEvent.self, bufferingPolicy: .bufferingNewest(1))
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: LiveEvent.self, bufferingPolicy: .bufferingNewest(1))
         let isFirst = audiences[query] == nil
         audiences[query, default: Audience()].seats[nextID] = continuation
         if let last = audiences[query]?.last { continuation.yield(last) }
@@ -112,7 +113,9 @@ package actor LiveHub: Service {
             try? await Task.sleep(for: period)
         }
         // Nothing suspends between the check above and this line, so nobody can have joined meanwhile.
-        if let audience = audiences.removeValue(forKey: query) { audience.seats.values.forEach { $0.finish() } }
+        if let audience = audiences.removeValue(forKey: query) {
+            audience.seats.values.forEach { $0.finish() }
+        }
     }
 
     private func ask(_ query: ViewQuery) async -> LiveEvent {

@@ -20,7 +20,8 @@ package struct ViewComposer: Sendable {
             switch query.screen {
             case .namespaces: try await namespaces(query)
             case .namespace(let namespace): try await self.namespace(namespace, query)
-            case .topology(let namespace): ["view": "topology", "topology": try await topologyJSON(namespace, query)]
+            case .topology(let namespace):
+                ["view": "topology", "topology": try await topologyJSON(namespace, query)]
             case .workload(let namespace, let kind, let name):
                 try await workload(Linkerd2_Viz_Resource.named(kind, namespace: namespace, name: name), query)
             }
@@ -34,7 +35,9 @@ package struct ViewComposer: Sendable {
             .map(\.resource.name).sorted().prefix(Self.sparklinesMax)
         let sparklines = try await withThrowingTaskGroup(of: (String, JSONValue).self) { group in
             for name in busy {
-                group.addTask { (name, ViewJSON.series(try await series(.named(.namespace, name: name), query))) }
+                group.addTask {
+                    (name, ViewJSON.series(try await series(.named(.namespace, name: name), query)))
+                }
             }
             return try await group.reduce(into: [String: JSONValue]()) { $0[$1.0] = $1.1 }
         }
@@ -58,7 +61,8 @@ package struct ViewComposer: Sendable {
         return [
             "view": "namespace", "namespace": .string(namespace),
             "workloads": .array(rows.map { ViewJSON.workload($0, windowSeconds: query.windowSeconds) }),
-            "pods": .array(sorted(try await pods).map { ViewJSON.row($0, windowSeconds: query.windowSeconds) }),
+            "pods": .array(
+                sorted(try await pods).map { ViewJSON.row($0, windowSeconds: query.windowSeconds) }),
             "topology": try await topology,
         ]
     }
@@ -72,7 +76,9 @@ package struct ViewComposer: Sendable {
         let neighbours = ViewJSON.neighbours(
             of: resource, in: try await topology, windowSeconds: query.windowSeconds)
         let names = Set(try await owned.pods.map(\.name))
-        let pods = sorted(try await podRows).filter { names.contains("\($0.resource.namespace)/\($0.resource.name)") }
+        let pods = sorted(try await podRows).filter {
+            names.contains("\($0.resource.namespace)/\($0.resource.name)")
+        }
         let row = try await rows.first.map { ViewJSON.row($0, windowSeconds: query.windowSeconds) }
         return [
             "view": "workload", "resource": .object(ViewJSON.resourceFields(resource)), "row": row ?? .null,

@@ -47,7 +47,8 @@ package struct ViewQuery: Sendable, Hashable {
         case "topology": screen = .topology(query["namespace"] ?? "")
         case "workload":
             screen = .workload(
-                namespace: try query.required("namespace"), kind: try query.kind("kind", default: .deployment),
+                namespace: try query.required("namespace"),
+                kind: try query.kind("kind", default: .deployment),
                 name: try query.required("name"))
         default:
             throw DashboardError(
