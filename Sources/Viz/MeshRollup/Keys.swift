@@ -36,7 +36,7 @@ public struct WorkloadKey: Hashable, Comparable, Sendable {
 }
 
 /// Everything one pod, or one workload, received or sent.
-public struct ObjectKey: Hashable, Comparable, Sendable {
+public struct TrafficKey: Hashable, Comparable, Sendable {
     public var direction: Direction
     public var workload: WorkloadKey
     /// Empty in the tiers that keep whole workloads.
@@ -50,9 +50,9 @@ public struct ObjectKey: Hashable, Comparable, Sendable {
     }
 
     /// The same without its pod.
-    public var rolledUp: ObjectKey { ObjectKey(direction: direction, workload: workload, pod: "") }
+    public var rolledUp: TrafficKey { TrafficKey(direction: direction, workload: workload, pod: "") }
 
-    public static func < (left: ObjectKey, right: ObjectKey) -> Bool {
+    public static func < (left: TrafficKey, right: TrafficKey) -> Bool {
         (left.workload, left.pod, left.direction.rawValue) < (right.workload, right.pod, right.direction.rawValue)
     }
 }
@@ -150,7 +150,7 @@ public struct LabelBudget: Sendable {
 
 /// Either kind of key; what a store row belongs to.
 public enum RollupKey: Hashable, Sendable {
-    case object(ObjectKey)
+    case object(TrafficKey)
     case edge(EdgeKey)
 
     /// The same at the granularity of the coarser tiers.

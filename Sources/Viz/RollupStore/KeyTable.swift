@@ -77,7 +77,7 @@ extension KeyTable {
             let id: Int = row[0]
             guard id > 0, id < idMax, let direction = Direction(rawValue: row[1]) else { continue }
             let workload = WorkloadKey(namespace: row[2], kind: row[3], name: row[4])
-            table.restore(.object(ObjectKey(direction: direction, workload: workload, pod: row[5])), id: id)
+            table.restore(.object(TrafficKey(direction: direction, workload: workload, pod: row[5])), id: id)
         }
         let edges = try Row.fetchCursor(
             db,

@@ -127,6 +127,12 @@ public actor RollupStore {
         restored[pod] = nil
     }
 
+    /// Drops restored cursors that no pod asked for.
+    public func forgetUnclaimedCursors() {
+        forgottenPods += restored.keys
+        restored = [:]
+    }
+
     /// A snapshot of the counters about the store itself.
     public func currentStatus() -> Status {
         var status = status

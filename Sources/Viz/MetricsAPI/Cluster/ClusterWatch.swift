@@ -1,0 +1,74 @@
+package import Logging
+package import MeshKubernetes
+import Synchronization
+
+/// Watches the kinds that viz reports on, and keeps their index.
+package final class ClusterWatch: Sendable {
+    private struct Cached {
+        var generations: [UInt64] = []
+        var index: ClusterIndex
+    }
+
+    private let pods: ObjectCache<Pod>
+    private let namespaces: ObjectCache<Namespace>
+    private let services: ObjectCache<Service>
+    private let deployments: ObjectCache<Deployment>
+    private let replicaSets: ObjectCache<ReplicaSet>
+    private let statefulSets: ObjectCache<StatefulSet>
+    private let daemonSets: ObjectCache<DaemonSet>
+    private let jobs: ObjectCache<Job>
+    private let controllerNamespace: String
+    private let cached: Mutex<Cached>
+
+    /// Watches through `client`; nothing is asked before `run`.
+    package init(client: KubernetesClient, controllerNamespace: String, logger: Logger) {
+        pods = ObjectCache(client: client, logger: logger)
+        namespaces = ObjectCache(client: client, logger: logger)
+        services = ObjectCache(client: client, logger: logger)
+        deployments = ObjectCache(client: client, logger: logger)
+        replicaSets = ObjectCache(client: client, logger: logger)
+        statefulSets = ObjectCache(client: client, logger: logger)
+        daemonSets = ObjectCache(client: client, logger: logger)
+        jobs = ObjectCache(client: client, logger: logger)
+        self.controllerNamespace = controllerNamespace
+        cached = Mutex(Cached(index: ClusterIndex(controllerNamespace: controllerNamespace)))
+    }
+
+    /// Watches until cancelled.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.pods.run() }
+            group.addTask { await self.namespaces.run() }
+            group.addTask { await self.services.run() }
+            group.addTask { await self.deployments.run() }
+            group.addTask { await self.replicaSets.run() }
+            group.addTask { await self.statefulSets.run() }
+            group.addTask { await self.daemonSets.run() }
+            group.addTask { await self.jobs.run() }
+        }
+    }
+
+    /// Whether every kind was listed once.
+    package var isSynced: Bool {
+        pods.isSynced && namespaces.isSynced && services.isSynced && deployments.isSynced && replicaSets.isSynced
+            && statefulSets.isSynced && daemonSets.isSynced && jobs.isSynced
+    }
+
+    /// The cluster now. Rebuilt only when something changed.
+    package func index() -> ClusterIndex {
+        let generations = [
+            pods.generation, namespaces.generation, services.generation, deployments.generation,
+            replicaSets.generation, statefulSets.generation, daemonSets.generation, jobs.generation,
+        ]
+        let known = cached.withLock { $0.generations == generations ? $0.index : nil }
+        if let known { return known }
+        let index = ClusterIndex(
+            pods: Array(pods.snapshot().values), namespaces: Array(namespaces.snapshot().values),
+            services: Array(services.snapshot().values), deployments: Array(deployments.snapshot().values),
+            replicaSets: Array(replicaSets.snapshot().values), statefulSets: Array(statefulSets.snapshot().values),
+            daemonSets: Array(daemonSets.snapshot().values), jobs: Array(jobs.snapshot().values),
+            controllerNamespace: controllerNamespace)
+        cached.withLock { $0 = Cached(generations: generations, index: index) }
+        return index
+    }
+}

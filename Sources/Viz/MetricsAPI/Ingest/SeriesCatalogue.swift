@@ -1,0 +1,158 @@
+import MeshMetrics
+import MeshRollup
+
+/// The families of a proxy's scrape that the store is fed from.
+enum Family: Sendable {
+    case requests, responses, latencyBucket, latencySum
+    case tcpOpens, tcpCloses, tcpOpenConnections, tcpReadBytes, tcpWriteBytes
+    case authzAllow, authzDeny
+    case processStart
+
+    private static let names: [(name: [UInt8], family: Family)] = [
+        (Array("request_total".utf8), .requests),
+        (Array("response_total".utf8), .responses),
+        (Array("response_latency_ms_bucket".utf8), .latencyBucket),
+        (Array("response_latency_ms_sum".utf8), .latencySum),
+        (Array("tcp_open_total".utf8), .tcpOpens),
+        (Array("tcp_close_total".utf8), .tcpCloses),
+        (Array("tcp_open_connections".utf8), .tcpOpenConnections),
+        (Array("tcp_read_bytes_total".utf8), .tcpReadBytes),
+        (Array("tcp_write_bytes_total".utf8), .tcpWriteBytes),
+        (Array("inbound_http_authz_allow_total".utf8), .authzAllow),
+        (Array("inbound_http_authz_deny_total".utf8), .authzDeny),
+        (Array("process_start_time_seconds".utf8), .processStart),
+    ]
+
+    /// The family of a metric name; `nil` for the many that are not kept.
+    ///
+    /// - Complexity: no allocation; compares bytes of the few names with the same length.
+    init?(_ bytes: [UInt8], _ range: Range<Int>) {
+        for entry in Self.names where entry.name.count == range.count {
+            if bytes[range].elementsEqual(entry.name) {
+                self = entry.family
+                return
+            }
+        }
+        return nil
+    }
+}
+
+/// What one series adds to.
+struct SeriesTarget: Sendable, Equatable {
+    enum Action: Sendable, Equatable {
+        case add(Counter)
+        /// `success`, the counter of its status class, and whether it carried a gRPC status.
+        case response(isSuccess: Bool, status: Counter?, isGRPC: Bool)
+        /// Cumulative count of a latency bucket.
+        case bucket(Int)
+        case gauge
+        /// Known, but adds to nothing.
+        case ignore
+    }
+
+    let action: Action
+    /// Number of the pod's total that it adds to; negative is none.
+    let object: Int32
+    /// Number of the edge that it adds to; negative is none.
+    let edge: Int32
+    /// Histogram that it is a bucket of.
+    let group: Int?
+}
+
+extension SeriesTarget.Action {
+    /// Decides what a series means by its family and labels.
+    init(_ family: Family, _ labels: [String: String]) {
+        switch family {
+        case .requests: self = .add(.requests)
+        case .responses: self = Self.response(labels)
+        case .latencyBucket: self = Self.bucket(labels["le"] ?? "")
+        case .latencySum: self = .add(.latencySumMilliseconds)
+        case .tcpOpenConnections: self = .gauge
+        case .tcpOpens: self = Self.countsPeer(labels) ? .add(.tcpOpens) : .ignore
+        case .tcpCloses: self = Self.countsPeer(labels) ? .add(.tcpCloses) : .ignore
+        case .tcpReadBytes: self = Self.countsPeer(labels) ? .add(.readBytes) : .ignore
+        case .tcpWriteBytes: self = Self.countsPeer(labels) ? .add(.writeBytes) : .ignore
+        case .authzAllow: self = .add(.authzAllowed)
+        case .authzDeny: self = .add(.authzDenied)
+        case .processStart: self = .ignore
+        }
+    }
+
+    private static func response(_ labels: [String: String]) -> Self {
+        let isSuccess = labels["classification"] == "success"
+        guard isSuccess || labels["classification"] == "failure" else { return .ignore }
+        let status: Counter? =
+            switch labels["status_code"]?.utf8.first {
+            case UInt8(ascii: "2"): .status2xx
+            case UInt8(ascii: "3"): .status3xx
+            case UInt8(ascii: "4"): .status4xx
+            case UInt8(ascii: "5"): .status5xx
+            default: nil
+            }
+        return .response(isSuccess: isSuccess, status: status, isGRPC: !(labels["grpc_status"] ?? "").isEmpty)
+    }
+
+    private static func bucket(_ bound: String) -> Self {
+        if bound == "+Inf" { return .bucket(LatencyBuckets.boundsMilliseconds.count) }
+        guard let value = Double(bound), let whole = UInt64(exactly: value),
+            let index = LatencyBuckets.boundsMilliseconds.firstIndex(of: whole)
+        else { return .ignore }
+        return .bucket(index)
+    }
+
+    /// Each connection has two sides; bytes and opens count on the one that faces the mesh.
+    private static func countsPeer(_ labels: [String: String]) -> Bool {
+        labels["peer"] == (labels["direction"] == "outbound" ? "dst" : "src")
+    }
+}
+
+/// Reads the other end of outbound traffic from its labels.
+enum EdgeLabels {
+    /// Labels that name a workload, by kind; the more telling first.
+    private static let workloadLabels: [(label: String, kind: String)] = [
+        ("dst_deployment", "deployment"), ("dst_statefulset", "statefulset"), ("dst_daemonset", "daemonset"),
+        ("dst_cronjob", "cronjob"), ("dst_k8s_job", "job"), ("dst_job", "job"),
+        ("dst_replicationcontroller", "replicationcontroller"), ("dst_replicaset", "replicaset"),
+    ]
+
+    /// The edge of a series with these labels; `nil` when it does not face an endpoint.
+    static func edge(
+        _ labels: [String: String], src: WorkloadKey, srcPod: String, clusterDomain: String
+    ) -> EdgeKey? {
+        guard labels["direction"] == "outbound", labels["peer"] != "src" else { return nil }
+        let target = service(labels, clusterDomain)
+        let namespace = labels["dst_namespace"] ?? target?.namespace ?? ""
+        let dstPod = labels["dst_pod"] ?? ""
+        let dst = workload(labels, namespace: namespace, pod: dstPod)
+        let service = labels["dst_service"] ?? target?.name ?? ""
+        let tls = labels["tls"] ?? ""
+        let isNamed = !service.isEmpty || dst != .unknown && !dst.name.isEmpty
+        return EdgeKey(
+            src: src, srcPod: srcPod, dst: dst, dstPod: dstPod, service: service,
+            authority: isNamed ? "" : labels["authority"] ?? labels["target_addr"] ?? "", tls: tls,
+            tlsDetail: (tls == "true" ? labels["server_id"] : labels["no_tls_reason"]) ?? "")
+    }
+
+    private static func workload(_ labels: [String: String], namespace: String, pod: String) -> WorkloadKey {
+        for (label, kind) in workloadLabels {
+            if let name = labels[label], !name.isEmpty {
+                return WorkloadKey(namespace: namespace, kind: kind, name: name)
+            }
+        }
+        if !pod.isEmpty { return WorkloadKey(namespace: namespace, kind: "pod", name: pod) }
+        return WorkloadKey(namespace: namespace, kind: "", name: "")
+    }
+
+    /// Service and namespace of an authority `<service>.<namespace>.svc.<domain>[:port]`.
+    private static func service(
+        _ labels: [String: String], _ clusterDomain: String
+    ) -> (name: String, namespace: String)? {
+        guard let authority = labels["authority"] else { return nil }
+        let host = authority.split(separator: ":").first ?? ""
+        let suffix = ".svc.\(clusterDomain)"
+        guard host.hasSuffix(suffix) else { return nil }
+        let parts = host.dropLast(suffix.count).split(separator: ".")
+        guard parts.count == 2 else { return nil }
+        return (String(parts[0]), String(parts[1]))
+    }
+}

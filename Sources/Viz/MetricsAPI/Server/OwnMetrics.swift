@@ -1,0 +1,37 @@
+import MeshMetrics
+import MeshModel
+import RollupStore
+
+/// Renders metrics-api's own metrics.
+enum OwnMetrics {
+    static func render(_ sources: VizSources) async -> [UInt8] {
+        let ingest = await sources.ingestor.currentStatus()
+        let store = await sources.store.currentStatus()
+        var writer = ExpositionWriter()
+        func counter(_ name: String, _ help: String, _ value: UInt64) {
+            writer.family(name, help: help, type: .counter)
+            writer.sample(name, labelText: "", value: value)
+        }
+        func gauge(_ name: String, _ help: String, _ value: Int) {
+            writer.family(name, help: help, type: .gauge)
+            writer.sample(name, labelText: "", value: Int64(value))
+        }
+        counter("viz_scrapes_total", "Scrapes taken in.", ingest.scrapes)
+        counter("viz_scrape_failures_total", "Scrapes without a usable answer.", ingest.failedScrapes)
+        counter("viz_scraped_bytes_total", "Bytes of scrapes.", ingest.scrapedBytes)
+        counter("viz_malformed_lines_total", "Lines of scrapes that were no samples.", ingest.malformedLines)
+        gauge("viz_scraped_pods", "Pods with a cursor.", ingest.pods)
+        gauge("viz_series", "Series that cursors hold.", ingest.series)
+        gauge("viz_folded_edges", "Edges counted under other because of the label budget.", ingest.foldedEdges)
+        gauge("viz_store_keys", "Objects and edges in the store.", store.keyCount)
+        gauge("viz_store_hot_bytes", "Bytes of recent buckets in memory.", store.hotBytes)
+        gauge("viz_store_pending_records", "Scrapes not committed yet.", store.pendingRecords)
+        counter("viz_store_dropped_records_total", "Scrapes that never reached the file.", UInt64(store.droppedRecords))
+        counter("viz_store_corrupt_chunks_total", "Chunks that did not decode.", UInt64(store.corruptChunks))
+        counter("viz_store_failed_commits_total", "Transactions that failed.", UInt64(store.failedCommits))
+        gauge("viz_store_writable", "1 when the last write succeeded.", store.isWritable ? 1 : 0)
+        writer.family("viz_build_info", help: "Version of this program.", type: .gauge)
+        writer.sample("viz_build_info", labels: [("version", BuildVersion.current)], value: UInt64(1))
+        return writer.bytes
+    }
+}
