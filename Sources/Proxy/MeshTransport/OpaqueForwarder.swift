@@ -15,6 +15,8 @@ package final class OpaqueSide: ChannelInboundHandler, RemovableChannelHandler {
     private var isInputClosed = false
     private var isFinishing = false
     private var errno: CInt = 0
+    /// What came before there was a peer; its owner stops reading meanwhile, so it is one read at most.
+    private var early: ByteBuffer?
 
     /// - Parameters:
     ///   - transport: counts this socket's bytes and its close.
@@ -40,7 +42,11 @@ package final class OpaqueSide: ChannelInboundHandler, RemovableChannelHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
         transport.read(buffer.readableBytes)
-        peer?.write(buffer)
+        if let peer {
+            peer.write(buffer)
+        } else {
+            early.setOrWriteImmutableBuffer(buffer)
+        }
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
@@ -85,6 +91,11 @@ package final class OpaqueSide: ChannelInboundHandler, RemovableChannelHandler {
     package func flush() { context?.flush() }
 
     private func settle() {
+        if let early {
+            self.early = nil
+            peer?.write(early)
+            peer?.flush()
+        }
         if isInputClosed { peer?.finishOutput() }
         if let context { peer?.setReading(context.channel.isWritable) }
         context?.flush()

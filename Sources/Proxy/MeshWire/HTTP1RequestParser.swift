@@ -17,6 +17,10 @@ package enum HTTP1Method: Sendable, Equatable {
 package struct HTTP1RequestParser {
     /// Method of the last parsed request.
     package private(set) var method: HTTP1Method = .other
+    /// The method as it was spelt.
+    package private(set) var methodText: Range<Int> = 0..<0
+    /// The request target as it was spelt.
+    package private(set) var target: Range<Int> = 0..<0
     /// Whether the request is HTTP/1.0.
     package private(set) var isHTTP10 = false
     /// Length of the head with its empty line.
@@ -44,6 +48,9 @@ package struct HTTP1RequestParser {
     package var hasHost: Bool { fields.hasHost }
     /// Whether the client wants another protocol than HTTP, and says so properly.
     package private(set) var wantsUpgrade = false
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    package var expectsContinue: Bool { fields.expectsContinue }
 
     /// Whether the client can send another request on this connection.
     package var keepsConnection: Bool {
@@ -80,12 +87,13 @@ package struct HTTP1RequestParser {
         guard offset - start <= ProtocolDetector.methodBytesMax else { throw .badRequestLine }
         guard offset < bytes.count else { return nil }
         guard offset > start, bytes[offset] == 0x20 else { throw .badRequestLine }
-        method = Self.method(bytes, start..<offset)
+        methodText = start..<offset
+        method = Self.method(bytes, methodText)
         offset += 1
         let targetStart = offset
         while offset < bytes.count, ByteClass.isTarget(bytes[offset]) { offset += 1 }
         guard offset < bytes.count else { return nil }
-        let target = targetStart..<offset
+        target = targetStart..<offset
         guard !target.isEmpty, bytes[offset] == 0x20 else { throw .badTarget }
         offset += 1
         guard offset + 10 <= bytes.count else { return nil }
@@ -95,11 +103,11 @@ package struct HTTP1RequestParser {
         else { throw .badVersion }
         isHTTP10 = bytes[offset + 7] == UInt8(ascii: "0")
         guard bytes[offset + 8] == carriageReturn, bytes[offset + 9] == lineFeed else { throw .badRequestLine }
-        try takeTarget(bytes, target)
+        try takeTarget(bytes)
         return offset + 10
     }
 
-    private mutating func takeTarget(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(HTTP1ParseError) {
+    private mutating func takeTarget(_ bytes: Span<UInt8>) throws(HTTP1ParseError) {
         let first = bytes[target.lowerBound]
         if method == .connect {
             guard !isHTTP10, HTTP1Fields.isHost(bytes, target) else { throw .badTarget }

@@ -91,7 +91,7 @@ extension HTTP1ServerHandler {
     func becomeTunnel(from connection: HTTP1ClientHandler, received rest: ByteBuffer) {
         guard let context, let endpoint = exchange.endpoint else { return connection.close() }
         let drain = drain
-        let tunnel = DrainedTunnel()
+        let tunnel = HeldDrain()
         let near = OpaqueSide(transport: transport) { drain.remove(tunnel) }
         let far = OpaqueSide(transport: endpoint.transport)
         do {
@@ -169,9 +169,4 @@ extension HTTP1ServerHandler {
         write(message.first)
         if let second = message.second { write(second) }
     }
-}
-
-/// Holds the drain until a tunnel ends by itself.
-private final class DrainedTunnel: DrainableConnection {
-    func beginDrain() {}
 }

@@ -1,0 +1,112 @@
+// Starts and ends the proxy: loops, listeners, admin, drain.
+
+package import Logging
+import MeshTransport
+package import NIOCore
+import Synchronization
+
+/// One proxy process, or one proxy of several in a test.
+package final class ProxyRuntime: Sendable {
+    private struct State {
+        var listeners: [Listener] = []
+        var admin: Listener?
+        var loops: LoopLocal<ProxyLoop>?
+        var isReady = false
+        var isDraining = false
+    }
+
+    private let config: ProxyConfig
+    private let group: any EventLoopGroup
+    private let adminGroup: any EventLoopGroup
+    private let environment: [String: String]
+    private let logFilter: LogFilter
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - group: the data plane's loops.
+    ///   - adminGroup: one loop for probes and scrapes.
+    package init(
+        config: ProxyConfig, group: any EventLoopGroup, adminGroup: any EventLoopGroup,
+        environment: [String: String], logFilter: LogFilter, logger: Logger
+    ) {
+        self.config = config
+        self.group = group
+        self.adminGroup = adminGroup
+        self.environment = environment
+        self.logFilter = logFilter
+        self.logger = logger
+    }
+
+    /// Starts the admin port, then the sides that `build` makes; ready when all listen.
+    package func start(
+        _ build: @Sendable (LoopLocal<ProxyLoop>) async throws -> [any ProxySide]
+    ) async throws {
+        let loops = try await LoopLocal.make(on: group) { ProxyLoop(loop: $0) }
+        let metrics = MetricsRegistry(loops: loops, retainIdle: config.metricsRetainIdle)
+        let admin = try await AdminServer.bind(config.adminAddress, loops: adminGroup, state: adminState(metrics)).get()
+        state.withLock {
+            $0.loops = loops
+            $0.admin = admin
+        }
+        logger.info("Admin interface", metadata: ["addr": "\(admin.address.endpointText)"])
+        var listeners: [Listener] = []
+        for side in try await build(loops) { listeners += try await side.listen() }
+        for listener in listeners { logger.info("Listening", metadata: ["addr": "\(listener.address.endpointText)"]) }
+        state.withLock {
+            $0.listeners = listeners
+            $0.isReady = true
+        }
+    }
+
+    /// Where the listeners are bound, in the order of the sides; ports are real even when 0 was asked for.
+    package var addresses: [SocketAddress] { state.withLock { $0.listeners.map(\.address) } }
+    /// Where the admin port is bound.
+    package var adminAddress: SocketAddress? { state.withLock { $0.admin?.address } }
+
+    /// Whether probes should say so: everything listens and no drain has begun.
+    package var isReady: Bool { state.withLock { $0.isReady && !$0.isDraining } }
+
+    /// Stops accepting, lets what runs finish within the grace period, closes the admin port last, so that the
+    /// final numbers can still be scraped.
+    package func drain() async {
+        let (listeners, admin, loops) = state.withLock { state in
+            state.isDraining = true
+            return (state.listeners, state.admin, state.loops)
+        }
+        for listener in listeners { await finish(listener.close()) }
+        if let loops {
+            let grace = adminGroup.next().makePromise(of: Void.self)
+            let timer = adminGroup.next().scheduleTask(in: config.shutdownGrace) { [logger] in
+                logger.warning("Grace period over with connections open")
+                grace.succeed(())
+            }
+            let drained = adminGroup.next().makeFutureWithTask {
+                _ = try await loops.flatMap { $0.drain.beginDrain() }
+            }
+            drained.whenComplete { _ in
+                timer.cancel()
+                grace.succeed(())
+            }
+            await finish(grace.futureResult)
+        }
+        if let admin { await finish(admin.close()) }
+    }
+
+    /// Waits for something whose failure changes nothing: the process is ending.
+    private func finish(_ future: EventLoopFuture<Void>) async {
+        do {
+            try await future.get()
+        } catch {
+            logger.debug("Closing failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func adminState(_ metrics: MetricsRegistry) -> AdminState {
+        let logFilter = logFilter
+        return AdminState(
+            metrics: metrics, isReady: { [self] in isReady }, logFilter: { logFilter.text },
+            setLogFilter: { logFilter.set($0) }, shutdown: { SignalWaiter.requestTermination() },
+            isShutdownEnabled: config.isShutdownEndpointEnabled, environment: environment)
+    }
+}

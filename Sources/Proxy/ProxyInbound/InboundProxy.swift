@@ -1,0 +1,159 @@
+// Traffic to the workload: from the original destination to the same address, counted and cleaned on the way.
+//
+// The application is dialled under the pod's own address, never 127.0.0.1, so what binds only to loopback is
+// not reachable (`spec/proxy.md` 4.3). Mesh TLS, policy and routes take their places in `serve`.
+
+package import Logging
+package import MeshTransport
+package import NIOCore
+package import ProxyCore
+
+/// The inbound side of the proxy.
+package struct InboundProxy: ProxySide {
+    private let config: ProxyConfig
+    private let group: any EventLoopGroup
+    private let loops: LoopLocal<InboundLoop>
+
+    /// - Parameters:
+    ///   - originalDestination: how to find where a connection was going.
+    ///   - logger: for connections that are refused, at debug.
+    package init(
+        config: ProxyConfig, group: any EventLoopGroup, proxyLoops: LoopLocal<ProxyLoop>,
+        originalDestination: @escaping OriginalDestinationSource, logger: Logger
+    ) async throws {
+        self.config = config
+        self.group = group
+        loops = try await LoopLocal.make(on: group) { loop in
+            InboundLoop(
+                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop),
+                originalDestination: originalDestination, logger: logger)
+        }
+    }
+
+    package func listen() async throws -> [Listener] {
+        var listeners: [Listener] = []
+        let loops = loops
+        for address in config.inbound.listenAddresses {
+            let bound = Listener.bind(address, loops: group, settings: config.inbound.accept) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let loop = loops.value(on: channel.eventLoop) else { throw ChannelError.operationUnsupported }
+                    try loop.serve(channel)
+                }
+            }
+            listeners.append(try await bound.get())
+        }
+        return listeners
+    }
+}
+
+/// Inbound on one event loop.
+final class InboundLoop {
+    private let config: ProxyConfig
+    private let proxy: ProxyLoop
+    private let originalDestination: OriginalDestinationSource
+    private let logger: Logger
+    private var targets: [SocketAddress: InboundTarget] = [:]
+    private var isSweeping = false
+
+    init(
+        config: ProxyConfig, proxy: ProxyLoop, originalDestination: @escaping OriginalDestinationSource,
+        logger: Logger
+    ) {
+        self.config = config
+        self.proxy = proxy
+        self.originalDestination = originalDestination
+        self.logger = logger
+    }
+
+    /// Sets up an accepted connection, or throws to have it closed.
+    func serve(_ channel: any Channel) throws {
+        guard let address = originalDestination(channel) else {
+            logger.debug("Connection without original destination dropped")
+            throw ProxyError(.unexpected, "no original destination")
+        }
+        try check(address, channel)
+        let target = target(for: address)
+        target.connectionOpened()
+        channel.closeFuture.assumeIsolated().whenComplete { _ in target.connectionClosed() }
+        let plan = InboundPlan(
+            target: target, isOpaque: isOpaque(address), detectTimeout: config.inbound.detectTimeout)
+        try AcceptedConnection.serve(channel, plan: plan, limits: config.inbound.http2, drain: proxy.drain)
+    }
+
+    private func isOpaque(_ address: SocketAddress) -> Bool {
+        config.inboundOpaquePorts.contains(address.port ?? 0)
+    }
+
+    private func check(_ address: SocketAddress, _ channel: any Channel) throws {
+        let bytes = address.ipBytes
+        if !config.inboundIPs.isEmpty, !config.inboundIPs.contains(where: { $0.ipBytes == bytes }) {
+            logger.debug("Connection to a foreign address refused", metadata: ["dst": "\(address.endpointText)"])
+            throw ProxyError(.unauthorized, "inbound connections are not allowed on this IP address")
+        }
+        // A connection to the proxy's own port would be forwarded to itself for ever.
+        if address.port == channel.localAddress?.port {
+            throw ProxyError(.loop, "inbound connection must not target port \(address.port ?? 0)")
+        }
+    }
+
+    private func target(for address: SocketAddress) -> InboundTarget {
+        if let known = targets[address] { return known }
+        let made = InboundTarget(
+            address: address, loop: proxy, settings: config.inbound.endpoint, suffixes: config.profileSuffixes,
+            isSkipped: isOpaque(address))
+        targets[address] = made
+        sweepLater()
+        return made
+    }
+
+    // Anyone may connect to any port; what is not used goes.
+    private func sweepLater() {
+        guard !isSweeping else { return }
+        isSweeping = true
+        proxy.loop.assumeIsolated().scheduleTask(in: config.inbound.idleTimeout) { [self] in
+            isSweeping = false
+            let oldest = NIODeadline.now() - config.inbound.idleTimeout
+            for (address, target) in targets {
+                guard let since = target.idleSince, since <= oldest else { continue }
+                targets[address] = nil
+                target.retire()
+            }
+            if !targets.isEmpty { sweepLater() }
+        }
+    }
+}
+
+/// One accepted inbound connection: plan and stack in one.
+final class InboundPlan: ConnectionPlan, RequestStack {
+    let isOpaque: Bool
+    let detectTimeout: TimeAmount
+    private let target: InboundTarget
+    // The last request's name and endpoint: most connections use one name for ever.
+    private var knownName = ""
+    private var knownEndpoint: EndpointHandle?
+
+    init(target: InboundTarget, isOpaque: Bool, detectTimeout: TimeAmount) {
+        self.target = target
+        self.isOpaque = isOpaque
+        self.detectTimeout = detectTimeout
+    }
+
+    var transport: TransportMetrics { target.source }
+    var stack: any RequestStack { self }
+    var direction: Direction { .inbound }
+    // Only meshed clients hear what went wrong, and without TLS nobody is.
+    var emitsInformationalHeaders: Bool { false }
+
+    func route(authority: String, isGRPC: Bool) -> RouteDecision {
+        if let knownEndpoint, knownName == authority { return .forward(knownEndpoint) }
+        let endpoint = target.endpoint(named: authority)
+        knownName = authority
+        knownEndpoint = endpoint
+        return .forward(endpoint)
+    }
+
+    func routeOpaque() -> RouteDecision { .forward(target.namelessEndpoint()) }
+
+    func failed(with error: ProxyError) { target.countHTTP(error) }
+    func connectionFailed(with error: ProxyError) { target.countTCP(error) }
+}

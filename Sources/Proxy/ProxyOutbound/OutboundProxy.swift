@@ -1,0 +1,151 @@
+// Traffic from the workload: from the original destination, through discovery, to an endpoint.
+//
+// Routes, splits, retries, time-outs and mesh TLS take their places between `OutboundDestination` and `Balancer`.
+
+package import Logging
+package import MeshTransport
+package import NIOCore
+package import ProxyCore
+
+/// The outbound side of the proxy.
+package struct OutboundProxy: ProxySide {
+    private let config: ProxyConfig
+    private let group: any EventLoopGroup
+    private let loops: LoopLocal<OutboundLoop>
+
+    /// - Parameters:
+    ///   - discovery: `nil` forwards everything to where it was going.
+    ///   - originalDestination: how to find where a connection was going.
+    package init(
+        config: ProxyConfig, group: any EventLoopGroup, proxyLoops: LoopLocal<ProxyLoop>,
+        discovery: (any DestinationSource)?, originalDestination: @escaping OriginalDestinationSource,
+        logger: Logger
+    ) async throws {
+        self.config = config
+        self.group = group
+        loops = try await LoopLocal.make(on: group) { loop in
+            OutboundLoop(
+                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop), discovery: discovery,
+                originalDestination: originalDestination, logger: logger)
+        }
+    }
+
+    package func listen() async throws -> [Listener] {
+        var listeners: [Listener] = []
+        let loops = loops
+        for address in config.outbound.listenAddresses {
+            let bound = Listener.bind(address, loops: group, settings: config.outbound.accept) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let loop = loops.value(on: channel.eventLoop) else { throw ChannelError.operationUnsupported }
+                    try loop.serve(channel)
+                }
+            }
+            listeners.append(try await bound.get())
+        }
+        return listeners
+    }
+}
+
+/// Outbound on one event loop.
+final class OutboundLoop {
+    private let settings: OutboundSettings
+    private let proxy: ProxyLoop
+    private let discovery: (any DestinationSource)?
+    private let originalDestination: OriginalDestinationSource
+    private let logger: Logger
+    private let allowsLoopback: Bool
+    private var destinations: [SocketAddress: OutboundDestination] = [:]
+    private var isSweeping = false
+
+    init(
+        config: ProxyConfig, proxy: ProxyLoop, discovery: (any DestinationSource)?,
+        originalDestination: @escaping OriginalDestinationSource, logger: Logger
+    ) {
+        settings = OutboundSettings(config)
+        self.proxy = proxy
+        self.discovery = discovery
+        self.originalDestination = originalDestination
+        self.logger = logger
+        allowsLoopback = config.allowsOutboundLoopback
+    }
+
+    /// Sets up an accepted connection, or throws to have it closed.
+    func serve(_ channel: any Channel) throws {
+        guard let address = originalDestination(channel) else {
+            logger.debug("Connection without original destination dropped")
+            throw ProxyError(.unexpected, "no original destination")
+        }
+        // Nothing is redirected from loopback: such a destination is this proxy, or a mistake.
+        if address.isLoopback, !allowsLoopback {
+            throw ProxyError(.loop, "Outbound proxy cannot initiate connections on the loopback interface")
+        }
+        let destination = destination(for: address)
+        destination.connectionOpened()
+        channel.closeFuture.assumeIsolated().whenComplete { _ in destination.connectionClosed() }
+        guard let resolved = destination.whenResolved() else { return try start(channel, destination) }
+        // Whether bytes may be looked at is not known yet.
+        try channel.syncOptions?.setOption(.autoRead, value: false)
+        resolved.assumeIsolated().whenComplete { [self] result in
+            do {
+                try result.get()
+                try start(channel, destination)
+                try channel.syncOptions?.setOption(.autoRead, value: true)
+            } catch {
+                destination.count(error as? ProxyError ?? ProxyError(.unexpected, "closed"), .outboundTCPErrors)
+                channel.close(promise: nil)
+            }
+        }
+    }
+
+    private func start(_ channel: any Channel, _ destination: OutboundDestination) throws {
+        let plan = OutboundPlan(destination: destination, settings: settings)
+        try AcceptedConnection.serve(channel, plan: plan, limits: settings.side.http2, drain: proxy.drain)
+    }
+
+    private func destination(for address: SocketAddress) -> OutboundDestination {
+        if let known = destinations[address] { return known }
+        let made = OutboundDestination(address: address, loop: proxy, settings: settings, discovery: discovery)
+        destinations[address] = made
+        sweepLater()
+        return made
+    }
+
+    private func sweepLater() {
+        guard !isSweeping else { return }
+        isSweeping = true
+        proxy.loop.assumeIsolated().scheduleTask(in: settings.side.idleTimeout) { [self] in
+            isSweeping = false
+            let oldest = NIODeadline.now() - settings.side.idleTimeout
+            for (address, destination) in destinations {
+                guard let since = destination.idleSince, since <= oldest else { continue }
+                destinations[address] = nil
+                destination.retire()
+            }
+            if !destinations.isEmpty { sweepLater() }
+        }
+    }
+}
+
+/// One accepted outbound connection: plan and stack in one.
+final class OutboundPlan: ConnectionPlan, RequestStack {
+    private let destination: OutboundDestination
+    private let settings: OutboundSettings
+
+    init(destination: OutboundDestination, settings: OutboundSettings) {
+        self.destination = destination
+        self.settings = settings
+    }
+
+    var transport: TransportMetrics { destination.source }
+    var stack: any RequestStack { self }
+    var direction: Direction { .outbound }
+    var isOpaque: Bool { destination.isOpaque }
+    var detectTimeout: TimeAmount { settings.side.detectTimeout }
+    var emitsInformationalHeaders: Bool { settings.emitsHeaders }
+
+    func route(authority: String, isGRPC: Bool) -> RouteDecision { destination.choose() }
+    func routeOpaque() -> RouteDecision { destination.choose() }
+
+    func failed(with error: ProxyError) { destination.count(error, .outboundHTTPErrors) }
+    func connectionFailed(with error: ProxyError) { destination.count(error, .outboundTCPErrors) }
+}
