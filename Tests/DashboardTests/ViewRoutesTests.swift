@@ -37,10 +37,10 @@ import Testing
     @Test("A span that nobody scraped has only its time; a silent one has a rate of zero")
     func series() async throws {
         let series = try await dashboard.get("/api/v1/series?kind=deploy&namespace=emojivoto&name=web").json
-        #expect(series["points"]?[0]?["rps"] == 2)
+        #expect(series["points"]?[0]?["rps"] == 2.0)
         #expect(series["points"]?[0]?["successRate"] == 0.75)
         #expect(series["points"]?[1] == ["t": 11_000])
-        #expect(series["points"]?[2]?["rps"] == 0)
+        #expect(series["points"]?[2]?["rps"] == 0.0)
         #expect(series["points"]?[2]?["successRate"] == .null)
     }
 

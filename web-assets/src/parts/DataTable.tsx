@@ -32,7 +32,7 @@ export function DataTable<Row>({ caption, columns, rows, rowKey }: Props<Row>): 
   const by = columns.find((column) => column.id === order.id)?.sortBy;
   const sorted = by ? sortRows(rows, by, order.direction) : rows;
   return (
-    <table className="table" role="table">
+    <table className={columns.length === 5 ? "table pairs" : "table"} role="table">
       <caption className="hidden">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

@@ -5,7 +5,7 @@ import { command } from "../lib/cli";
 import type { LiveState } from "../lib/live";
 import { windows, windowWords } from "../lib/windows";
 import { Trouble } from "./Blank";
-import { Link, usePlace, useTitle } from "./navigation";
+import { cameByLink, Link, usePlace, useTitle } from "./navigation";
 import { Mark } from "./State";
 
 interface Props {
@@ -19,12 +19,10 @@ interface Props {
 export function Page({ title, kind, live, isWide = false, children }: Props): JSX.Element {
   const place = usePlace();
   const heading = useRef<HTMLHeadingElement>(null);
-  const isFirst = useRef(true);
   useTitle(title);
   // After a change of page, reading goes on at its heading.
   useEffect(() => {
-    if (isFirst.current) isFirst.current = false;
-    else heading.current?.focus();
+    if (cameByLink()) heading.current?.focus();
   }, [title, kind]);
   return (
     <main className={isWide ? "page full" : "page"} id="main">

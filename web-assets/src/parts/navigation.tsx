@@ -33,8 +33,19 @@ export function PlaceProvider({ children }: { children: ReactNode }): JSX.Elemen
   return <PlaceContext.Provider value={place}>{children}</PlaceContext.Provider>;
 }
 
+/** Whether the page on screen came by a link of ours, so that its heading should take the focus. */
+let isByLink = false;
+
+/** Reads the mark once. */
+export function cameByLink(): boolean {
+  const was = isByLink;
+  isByLink = false;
+  return was;
+}
+
 /** Goes to a place without loading a page. */
 export function go(place: Place): void {
+  isByLink = place.route.page !== "unknown" && href(place, base).split("?")[0] !== window.location.pathname;
   window.history.pushState(null, "", href(place, base));
   window.dispatchEvent(new Event(changed));
 }
@@ -55,7 +66,7 @@ export function follow(event: MouseEvent, to: Place): void {
   window.scrollTo(0, 0);
 }
 
-/** Names the tab, and moves the reading position to the heading after a change of page. */
+/** Names the tab. */
 export function useTitle(title: string): void {
   useEffect(() => {
     document.title = title === "" ? "Linkerd" : `${title} · Linkerd`;
