@@ -81,6 +81,13 @@ package enum Files {
         return unsafe stat(path, &information) == 0 ? information.st_mode : nil
     }
 
+    /// Size in bytes; `nil` when missing.
+    package static func size(of path: String) -> Int? {
+        var information = stat()
+        // SAFETY: the address and the path's C string live for the call.
+        return unsafe stat(path, &information) == 0 ? Int(information.st_size) : nil
+    }
+
     private static func renameFile(_ from: UnsafePointer<CChar>, _ to: UnsafePointer<CChar>) -> Int32 {
         unsafe Foundation.rename(from, to)
     }

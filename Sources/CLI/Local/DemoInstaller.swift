@@ -1,0 +1,73 @@
+import Foundation
+import Injector
+import MeshKubernetes
+import MeshModel
+
+/// Installs Linkerd, viz and the meshed demo the way a user would: manifests, injected, applied.
+struct DemoInstaller {
+    /// Between two looks at the workloads.
+    static let pollInterval: Duration = .milliseconds(500)
+
+    let client: KubernetesClient
+    let deployDirectory: String
+    let say: (String) -> Void
+
+    /// Applies the manifests in order.
+    func install() async throws {
+        let applier = ManifestApplier(client: client)
+        for chart in ["linkerd-control-plane", "linkerd-viz"] {
+            say("installing \(chart)")
+            let directory = "\(deployDirectory)/charts/\(chart)/templates"
+            for name in try FileManager.default.contentsOfDirectory(atPath: directory).sorted() {
+                guard name.hasSuffix(".yaml") else { continue }
+                try await applier.apply(yaml: try text("\(directory)/\(name)"))
+            }
+        }
+        say("installing emojivoto, meshed")
+        let injected = try ProxyInjection(values: InjectionValues()).injectYAML(
+            try text("\(deployDirectory)/examples/emojivoto.yaml"))
+        try await applier.apply(yaml: injected.yaml)
+    }
+
+    private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+    /// Waits for every Deployment of the three namespaces, saying when one becomes ready.
+    func waitUntilReady(within timeout: Duration) async throws {
+        let clock = ContinuousClock()
+        let deadline = clock.now + timeout
+        var said: [ObjectKey: String] = [:]
+        while true {
+            var waiting: [String] = []
+            for deployment in try await deployments() {
+                let wanted = deployment.spec?.replicas ?? 1
+                let isObserved = (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
+                let ready = isObserved ? deployment.status?.readyReplicas ?? 0 : 0
+                let text = "\(deployment.key): \(ready)/\(wanted) ready"
+                if ready < wanted { waiting.append(text) }
+                if said[deployment.key] != text { say(text) }
+                said[deployment.key] = text
+            }
+            if waiting.isEmpty { return }
+            guard clock.now < deadline else {
+                throw ArgumentMistake("not ready in time: \(waiting.joined(separator: ", ")); see kubectl describe pods")
+            }
+            try await Task.sleep(for: Self.pollInterval)
+        }
+    }
+
+    private func deployments() async throws -> [Deployment] {
+        var all: [Deployment] = []
+        for namespace in ["linkerd", "linkerd-viz", "emojivoto"] {
+            all += try await client.list(Deployment.self, namespace: namespace).items
+        }
+        return all.sorted { $0.key < $1.key }
+    }
+
+    /// A duration as flags take it.
+    static func duration(_ text: String) throws -> Duration {
+        guard let duration = GoDuration.parse(text) else {
+            throw ArgumentMistake("\"\(text)\" is no duration; write it like 90s or 5m")
+        }
+        return duration
+    }
+}
