@@ -1,1 +1,57 @@
-print("placeholder")
+// The sidecar: reads its configuration from the environment, runs inbound, outbound and admin until it is told to
+// end, then drains. Exit codes: 64 for a configuration that cannot be used, 1 when it cannot start.
+
+import Logging
+import MeshModel
+import MeshTransport
+import NIOCore
+import NIOPosix
+import ProxyCore
+import ProxyInbound
+import ProxyOutbound
+
+guard let signals = SignalWaiter() else { ProcessEnd.exit(1, "no descriptor for signals") }
+
+let environment = ProcessEnvironment.current()
+let config: ProxyConfig
+do {
+    config = try ProxyConfig(from: DictionarySource(environment), coresAvailable: System.coreCount)
+} catch {
+    ProcessEnd.exit(64, "Invalid configuration: \(error)")
+}
+let filter = LogFilter(config.log)
+LoggingSystem.bootstrap { ProxyLogHandler(label: $0, filter: filter) }
+let logger = Logger(label: "linkerd")
+for key in config.unknownKeys { logger.debug("Configuration key without effect", metadata: ["key": "\(key)"]) }
+
+let group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
+let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+let runtime = ProxyRuntime(
+    config: config, group: group, adminGroup: adminGroup, environment: environment, logFilter: filter, logger: logger)
+let started = adminGroup.next().makeFutureWithTask {
+    let discovery: (any DestinationSource)? = nil
+    try await runtime.start { loops in
+        [
+            try await InboundProxy(
+                config: config, group: group, proxyLoops: loops, originalDestination: OriginalDestination.ofKernel,
+                logger: logger),
+            try await OutboundProxy(
+                config: config, group: group, proxyLoops: loops, discovery: discovery,
+                originalDestination: OriginalDestination.ofKernel, logger: logger),
+        ]
+    }
+}
+do {
+    try started.wait()
+} catch {
+    ProcessEnd.exit(1, "cannot start: \(error)")
+}
+signals.waitForTermination()
+logger.info("Draining")
+let drained = adminGroup.next().makeFutureWithTask { await runtime.drain() }
+do {
+    try drained.wait()
+} catch {
+    ProcessEnd.exit(1, "drain failed: \(error)")
+}
