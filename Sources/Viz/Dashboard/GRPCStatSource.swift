@@ -8,6 +8,9 @@ public struct GRPCStatSource: StatSource {
     /// Longest wait for one answer; a browser that waits longer has been left.
     public static let timeoutMax = Duration.seconds(8)
 
+    /// Longest pause between attempts to connect; the library's two minutes would outlast a reader's patience.
+    public static let reconnectMax = Duration.seconds(4)
+
     private let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let address: String
     private let options: CallOptions
@@ -22,7 +25,8 @@ public struct GRPCStatSource: StatSource {
         self.address = address
         client = GRPCClient(
             transport: try HTTP2ClientTransport.Posix(
-                target: .dns(host: host, port: port), transportSecurity: .plaintext))
+                target: .dns(host: host, port: port), transportSecurity: .plaintext,
+                config: .defaults { $0.backoff.max = Self.reconnectMax }))
         var options = CallOptions.defaults
         options.timeout = Self.timeoutMax
         options.waitForReady = false
