@@ -7,7 +7,7 @@ import PackageDescription
 /// breaks on a deprecation in a new release of a dependency.
 let isStrict = ProcessInfo.processInfo.environment["MESH_STRICT"] != nil
 /// `MESH_ROOM=Proxy,Base` keeps only those rooms, what they need and their tests, so that work on one room does
-/// not build the others.
+/// not build the others. A target's name instead of a room's keeps only the tests of that target.
 let roomsWanted = ProcessInfo.processInfo.environment["MESH_ROOM"].map { Set($0.split(separator: ",").map(String.init)) }
 
 let settings: [SwiftSetting] =
@@ -24,7 +24,8 @@ let dataPlane: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=
 /// Targets of `room`, unless neither it nor a room that needs it is wanted.
 func room(_ room: String, _ targets: [Target], neededBy others: Set<String> = []) -> [Target] {
     guard let roomsWanted else { return targets }
-    return roomsWanted.isDisjoint(with: others.union([room, "Integration"])) ? [] : targets
+    let names = others.union(targets.map(\.name)).union([room, "Integration"])
+    return roomsWanted.isDisjoint(with: names) ? [] : targets
 }
 
 func lib(
@@ -42,7 +43,7 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// Tests of target `name` in `room`; `Tests/<name>Tests` mirrors Sources.
 func tests(_ room: String, _ name: String, _ dependencies: [Target.Dependency] = [], itself: Bool = true) -> [Target] {
-    if let roomsWanted, !roomsWanted.contains(room) { return [] }
+    if let roomsWanted, roomsWanted.isDisjoint(with: [room, name]) { return [] }
     let tested: [Target.Dependency] = itself ? [.target(name: name)] : []
     return [
         .testTarget(
@@ -137,7 +138,7 @@ let viz: [Target] = [
         "MetricsAPI", "Viz/MetricsAPI",
         [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
-            grpcProtobuf, grpcPosix, httpClient, nioCore, logging,
+            grpcProtobuf, grpcPosix, httpClient, nioCore, nioHTTP1, logging,
         ]),
     lib(
         "Dashboard", "Viz/Dashboard",
@@ -191,13 +192,13 @@ let programs: [Target] = [
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
     program("linkerd-controller", ["Destination", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
-    program("linkerd-viz", ["MetricsAPI", "Dashboard", "RollupStore", "MeshKubernetes", arguments, logging, lifecycle]),
+    program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
 
 let allTests: [Target] =
     tests("Base", "MeshModel") + tests("Base", "MeshMetrics", ["MeshModel"])
-    + tests("Base", "MeshAPI", [protobuf]) + tests("Base", "MeshKubernetes", ["MeshModel", logging])
+    + tests("Base", "MeshAPI", [protobuf]) + tests("Base", "MeshKubernetes", ["MeshModel", nioCore, nioPosix, nioHTTP1, logging])
     + tests("Base", "MeshWebSocket", [nioCore, nioPosix, nioHTTP1, logging])
     + tests("Proxy", "MeshWire", [nioCore]) + tests("Proxy", "MeshHTTP2", [nioCore])
     + tests("Proxy", "MeshBalance", ["MeshModel"])
@@ -216,7 +217,7 @@ let allTests: [Target] =
         "Viz", "MetricsAPI",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
          grpcPosix, logging])
-    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, logging])
+    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])

@@ -68,7 +68,7 @@ public struct AdminServer: Sendable {
         ]
     }
 
-    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPPart<HTTPResponseHead, ByteBuffer>>
+    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
 
     /// Serves until the task is cancelled.
     ///
@@ -88,7 +88,7 @@ public struct AdminServer: Sendable {
                         wrappingChannelSynchronously: channel,
                         configuration: .init(
                             inboundType: HTTPServerRequestPart.self,
-                            outboundType: HTTPPart<HTTPResponseHead, ByteBuffer>.self))
+                            outboundType: HTTPServerResponsePart.self))
                 }
             }
         try await server.executeThenClose { connections in
@@ -139,14 +139,14 @@ public struct AdminServer: Sendable {
 
     private func write(
         _ response: AdminResponse, for request: HTTPRequestHead,
-        to outbound: NIOAsyncChannelOutboundWriter<HTTPPart<HTTPResponseHead, ByteBuffer>>
+        to outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     ) async throws {
         var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: response.status))
         head.headers.add(name: "content-type", value: response.contentType)
         head.headers.add(name: "content-length", value: String(response.body.count))
         if !request.isKeepAlive { head.headers.add(name: "connection", value: "close") }
         try await outbound.write(.head(head))
-        if request.method != .HEAD { try await outbound.write(.body(ByteBuffer(bytes: response.body))) }
+        if request.method != .HEAD { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body)))) }
         try await outbound.write(.end(nil))
     }
 }

@@ -3,7 +3,7 @@
 
 internal import AsyncHTTPClient
 internal import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOHTTP1
 
 extension KubernetesClient {
@@ -100,15 +100,15 @@ extension KubernetesClient {
 }
 
 /// Cuts a stream of chunks into lines without rescanning what was already searched.
-struct LineSplitter {
+package struct LineSplitter {
     private var buffer = ByteBuffer()
     private var searchedBytes = 0
     private let lineBytesMax: Int
 
-    init(lineBytesMax: Int) { self.lineBytesMax = lineBytesMax }
+    package init(lineBytesMax: Int) { self.lineBytesMax = lineBytesMax }
 
     /// Adds received bytes.
-    mutating func append(_ chunk: ByteBuffer) {
+    package mutating func append(_ chunk: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = chunk
             searchedBytes = 0
@@ -121,7 +121,7 @@ struct LineSplitter {
     /// The next whole line without its end, or `nil` until more arrives.
     ///
     /// - Throws: `TooLarge` when an unfinished line exceeds the limit.
-    mutating func next() throws(KubernetesError) -> ByteBuffer? {
+    package mutating func next() throws(KubernetesError) -> ByteBuffer? {
         let unsearched = buffer.readableBytesView.dropFirst(searchedBytes)
         guard let end = unsearched.firstIndex(of: UInt8(ascii: "\n")) else {
             searchedBytes = buffer.readableBytes
