@@ -109,7 +109,8 @@ struct ProxyContainers {
                 resources.set(.string(quantity), at: [bound, resource])
             }
         }
-        return resources == [:] ? nil : resources
+        guard resources != [:] else { return nil }
+        return resources
     }
 
     // MARK: Environment
@@ -162,7 +163,7 @@ struct ProxyContainers {
                 PodTemplate.resolvingNames(in: opaque, of: template)
             ),
             ("IDENTITY_DISABLED", "disabled"),
-        ]
+        ].filter { !$0.1.isEmpty }
     }
 
     private func optionalEnvironment() -> [(String, String)] {

@@ -119,7 +119,7 @@ public struct ProxyInjection: Sendable {
             guard let elements = pod.value(at: ["spec", list])?.arrayValue else { continue }
             let kept = elements.filter { !ours.contains($0["name"]?.stringValue ?? "") }
             guard kept.count < elements.count else { continue }
-            pod.set(kept.isEmpty ? nil : .array(kept), at: ["spec", list])
+            pod.set(kept.isEmpty ? JSONValue?.none : .array(kept), at: ["spec", list])
         }
         for field in ["labels", "annotations"] {
             guard let members = pod.value(at: ["metadata", field])?.objectValue else { continue }
@@ -127,7 +127,7 @@ public struct ProxyInjection: Sendable {
                 !key.hasPrefix("linkerd.io/") || (key == "linkerd.io/inject" && value == "disabled")
             }
             guard kept.count < members.count else { continue }
-            pod.set(kept.isEmpty ? nil : .object(kept), at: ["metadata", field])
+            pod.set(kept.isEmpty ? JSONValue?.none : .object(kept), at: ["metadata", field])
         }
         return pod
     }

@@ -10,7 +10,12 @@ public enum YAMLText {
     ///
     /// - Throws: `YamlError` on bad syntax.
     public static func documents(_ text: String) throws -> [JSONValue] {
-        try Yams.compose_all(yaml: text).map(value(of:)).filter { !$0.isNull }
+        // The sequence ends at the first bad document and keeps the reason to itself.
+        var nodes = try Yams.compose_all(yaml: text)
+        var documents: [JSONValue] = []
+        while let node = nodes.next() { documents.append(value(of: node)) }
+        if let error = nodes.error { throw error }
+        return documents.filter { !$0.isNull }
     }
 
     /// Block-style YAML with sorted keys, ending in a line feed.
@@ -143,7 +148,17 @@ struct YAMLWriter {
 
     /// A string plain where every YAML reader takes it for that string, else in double quotes with JSON's escapes.
     private static func scalar(_ string: String) -> String {
-        isPlain(string) ? string : JSONValue.string(string).jsonText
+        if isPlain(string) { return string }
+        var quoted = ""
+        for character in JSONValue.string(string).jsonText.unicodeScalars {
+            switch character.value {
+            case 0x7F...0x9F, 0xFEFF, 0x2028, 0x2029:  // Fine in JSON, refused by YAML readers.
+                let digits = String(character.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: quoted.unicodeScalars.append(character)
+            }
+        }
+        return quoted
     }
 
     private static func isPlain(_ string: String) -> Bool {
