@@ -70,6 +70,7 @@ extension HTTP2Session {
         }
         unsafe core.pointee.streams[slot].hasProvider = !isEnd
         unsafe core.pointee.streams[slot].isFinished = isEnd
+        unsafe core.pointee.streams[slot].isEndWritten = isEnd
     }
 
     /// Sends a 1xx response (server).
@@ -127,6 +128,11 @@ extension HTTP2Session {
 
     /// Whether the slot's stream is open; it is not from its `closed` event on.
     public func isOpen(_ slot: StreamSlot) -> Bool { unsafe core.pointee.streams[slot].isLive }
+
+    /// Whether our side of the stream is in the output up to its end; a reset after that cuts nothing off.
+    public func isLocalEndWritten(_ slot: StreamSlot) -> Bool {
+        unsafe core.pointee.streams[slot].isEndWritten
+    }
 
     /// Streams that are open or wait to be.
     public var openStreamCount: Int { unsafe core.pointee.streams.liveCount }

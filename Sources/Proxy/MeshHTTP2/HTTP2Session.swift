@@ -25,6 +25,8 @@ public import NIOCore
     let session: OpaquePointer
     let core: UnsafeMutablePointer<SessionCore>
     private var input = ByteBuffer()
+    /// How much of `input` was parsed. Its reader index stays, so that chunks before it can still be sliced.
+    private var inputUsed = 0
     private var closingSlot = -1
     private var hasFailed = false
     private var touched: ContiguousArray<StreamSlot> = []
@@ -53,6 +55,7 @@ public import NIOCore
     public func receive(_ bytes: ByteBuffer, nowNanoseconds: UInt64) {
         unsafe core.pointee.nowNanoseconds = nowNanoseconds
         input = bytes
+        inputUsed = 0
     }
 
     /// The next event, or nil when the input is used up. Lists and chunks of the event before are invalid after it.
@@ -68,8 +71,9 @@ public import NIOCore
             }
             dropReadHeaders()
             let isPaused = unsafe core.pointee.isPaused
-            guard input.readableBytes > 0 || isPaused, !hasFailed else {
+            guard inputUsed < input.readableBytes || isPaused, !hasFailed else {
                 if input.capacity > 0 { input = ByteBuffer() }
+                inputUsed = 0
                 return nil
             }
             feed()
@@ -83,10 +87,11 @@ public import NIOCore
     }
 
     private func feed() {
-        // SAFETY: nghttp2 reads at most `count` bytes at `base`, and keeps no address of them. Offsets of chunks are
-        // kept relative to the start of the buffer's storage, so that they fit `getSlice`.
+        // SAFETY: nghttp2 reads at most `count` bytes at `base + used`, and keeps no address of them. Offsets of chunks
+        // count from the buffer's index 0, so that they fit `getSlice`.
         let start = input.readerIndex
-        let count = input.readableBytes
+        let skipped = inputUsed
+        let count = input.readableBytes - skipped
         let used = unsafe input.withUnsafeReadableBytes { raw -> Int in
             let empty = unsafe UnsafeRawPointer(bitPattern: 1)  // Never read: the count is 0 when there is no address.
             guard let base = unsafe (raw.baseAddress ?? empty)?.assumingMemoryBound(to: UInt8.self) else {
@@ -94,14 +99,14 @@ public import NIOCore
             }
             unsafe core.pointee.isPaused = false
             unsafe core.pointee.inputBase = unsafe base - start
-            let used = unsafe nghttp2_session_mem_recv(session, base, count)
+            let used = unsafe nghttp2_session_mem_recv(session, base + skipped, count)
             unsafe core.pointee.inputBase = nil
             return used
         }
         if used < 0 {
             fail(libraryCode: Int32(used))
         } else {
-            input.moveReaderIndex(forwardBy: min(used, count))
+            inputUsed += min(used, count)
             if unsafe core.pointee.isFlooded { fail(libraryCode: NGHTTP2_ERR_FLOODED.rawValue) }
         }
     }

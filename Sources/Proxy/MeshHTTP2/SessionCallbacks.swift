@@ -150,6 +150,7 @@ func readBody(
         unsafe dataFlags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
         unsafe core.pointee.submitTrailers(session, streamID, slot: slot)
     }
+    unsafe core.pointee.streams[slot].isEndWritten = true
     unsafe core.pointee.events.append(.localEnd(slot))
     return count
 }

@@ -12,6 +12,8 @@ struct StreamRecord {
     var isDeferred = false
     /// No more bytes will be queued: the stream ends after `pending`.
     var isFinished = false
+    /// Everything up to our end of the stream is in the output (trailers may be right behind).
+    var isEndWritten = false
     var hasTrailers = false
     var wasResetByPeer = false
     var wasResetByUs = false

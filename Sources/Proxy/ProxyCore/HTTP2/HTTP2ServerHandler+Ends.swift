@@ -1,0 +1,127 @@
+import MeshBalance
+import MeshHTTP2
+import NIOCore
+
+// How a stream stops before its time, from either side.
+extension HTTP2ServerHandler {
+    /// The client's stream is gone, whole or not: stop the upstream side and settle every account.
+    func streamClosed(_ slot: StreamSlot, code: HTTP2ErrorCode) {
+        giveBackRequest(slot, streams[slot].requestOwed)
+        responseSent(slot, streams[slot].responseOwed)
+        if streams[slot].upstreamSlot >= 0 {
+            streams[slot].upstream?.cancel(streams[slot].upstreamSlot, .cancel)
+        }
+        count(slot, failedAs: code.description)
+        streams[slot].reset()
+    }
+
+    /// Records that the request which was counted did not complete; nothing if its outcome is known.
+    private func count(_ slot: StreamSlot, failedAs label: String) {
+        guard let endpoint = streams[slot].endpoint, !streams[slot].isCounted else { return }
+        streams[slot].isCounted = true
+        endpoint.metrics.requestFailed(
+            status: streams[slot].hasResponseHead ? streams[slot].status : nil, error: label)
+        if !streams[slot].hasFirstByte {
+            streams[slot].hasFirstByte = true
+            endpoint.load.abandoned()
+        }
+    }
+
+    /// Sends a refused request again, when all of it is still here.
+    /// - Returns: false when it cannot be.
+    func resend(_ slot: StreamSlot) -> Bool {
+        guard let endpoint = streams[slot].endpoint, let copy = streams[slot].copy, copy.isComplete,
+            !streams[slot].hasResponseHead, streams[slot].attempts < Self.attemptsMax, !endpoint.isRetired
+        else { return false }
+        send(slot, to: endpoint)
+        return true
+    }
+
+    /// The upstream stream failed, and is not sent again.
+    func failed(_ slot: StreamSlot, _ failure: HTTP2StreamFailure) {
+        if !streams[slot].hasResponseHead, let error = failure.proxyError {
+            return fail(slot, with: error, label: failure.metricLabel)
+        }
+        count(slot, failedAs: failure.metricLabel)
+        streams[slot].phase = .answered
+        giveBackRequest(slot, streams[slot].requestOwed)
+        if case .reset = failure {
+            session.reset(slot, failure.resetCode)
+        } else if streams[slot].isGRPC {
+            breakOffGRPC(slot, failure)
+        } else {
+            session.reset(slot, failure.resetCode)
+        }
+        wire.flushSoon()
+    }
+
+    /// A gRPC client gets a status even when the answer broke off: trailers behind what was sent.
+    private func breakOffGRPC(_ slot: StreamSlot, _ failure: HTTP2StreamFailure) {
+        let error = failure.proxyError ?? ProxyError(.upstreamClosed, "unexpected error")
+        stack.failed(with: error)
+        scratch.removeAll()
+        var fields = [("grpc-status", "\(error.kind.response.grpcStatus)")]
+        if stack.emitsInformationalHeaders { fields.append(("grpc-message", error.headerText)) }
+        session.sendTrailers(scratch.append(fields), of: scratch, on: slot)
+        streams[slot].isResponseEnded = true
+        stopRequestIfWritten(slot)
+    }
+
+    /// The request was counted and failed: records it, and answers.
+    func fail(_ slot: StreamSlot, with error: ProxyError, label: String) {
+        count(slot, failedAs: label)
+        answer(slot, error)
+    }
+
+    /// Answers with the response that the error maps to.
+    func answer(_ slot: StreamSlot, _ error: ProxyError) {
+        stack.failed(with: error)
+        let response = error.kind.response
+        let isInformational = stack.emitsInformationalHeaders
+        var fields: [(String, String)]
+        if streams[slot].isGRPC {
+            fields = [
+                (":status", "200"), ("content-type", "application/grpc"), ("content-length", "0"),
+                ("grpc-status", "\(response.grpcStatus)"),
+            ]
+            if isInformational { fields.append(("grpc-message", error.headerText)) }
+        } else {
+            fields = [(":status", "\(response.status)"), ("content-length", "0")]
+        }
+        if isInformational {
+            fields.append(("l5d-proxy-error", error.headerText))
+            if response.closesConnection { fields.append(("l5d-proxy-connection", "close")) }
+        }
+        answer(slot, fields)
+        if response.closesConnection { beginDrain() }
+    }
+
+    /// Answers with a bare status.
+    func answer(_ slot: StreamSlot, status: Int) {
+        answer(slot, [(":status", "\(status)"), ("content-length", "0")])
+    }
+
+    private func answer(_ slot: StreamSlot, _ fields: [(String, String)]) {
+        streams[slot].phase = .answered
+        streams[slot].hasResponseHead = true
+        streams[slot].isResponseEnded = true
+        giveBackRequest(slot, streams[slot].requestOwed)
+        scratch.removeAll()
+        session.submitResponse(scratch.append(fields), of: scratch, isEnd: true, on: slot)
+        // RFC 9113 section 8.1: NO_ERROR behind a whole response asks the client to stop sending.
+        if !streams[slot].isRequestEnded { session.reset(slot, .noError) }
+        wire.flushSoon()
+    }
+
+    /// Our side of the stream is written to its end.
+    func responseWritten(_ slot: StreamSlot) {
+        if streams[slot].phase == .answered, !streams[slot].isRequestEnded { session.reset(slot, .noError) }
+    }
+
+    /// Asks the client to stop sending, once the response is written; `responseWritten` does it if it is not yet.
+    func stopRequestIfWritten(_ slot: StreamSlot) {
+        guard session.isLocalEndWritten(slot), !streams[slot].isRequestEnded else { return }
+        session.reset(slot, .noError)
+        wire.flushSoon()
+    }
+}

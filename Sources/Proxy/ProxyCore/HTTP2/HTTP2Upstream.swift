@@ -1,0 +1,67 @@
+import NIOCore
+
+/// The HTTP/2 connections of one endpoint on one event loop.
+///
+/// One connection is the rule. Only when the endpoint's own limit on streams is reached is another opened, up to
+/// `connectionsMax`; past that, requests wait inside the sessions, up to `waitingMax` for each connection, and then
+/// they are refused.
+final class HTTP2Upstream: EndpointClient {
+    static let connectionsMax = 8
+    static let waitingMax = 1_024
+
+    private let limits: HTTP2Limits
+    private var connections: [HTTP2ClientHandler] = []
+    private var isRetired = false
+
+    init(limits: HTTP2Limits) {
+        self.limits = limits
+    }
+
+    deinit {
+        for connection in connections { connection.retire() }
+    }
+
+    /// The upstream of `endpoint`, made when it is first asked for.
+    static func of(_ endpoint: EndpointHandle, limits: HTTP2Limits) -> HTTP2Upstream {
+        if let known = endpoint.http2 as? HTTP2Upstream { return known }
+        let made = HTTP2Upstream(limits: limits)
+        endpoint.http2 = made
+        return made
+    }
+
+    /// A connection that takes one more request, opened if need be; nil when too many wait already.
+    func connection(to endpoint: EndpointHandle) -> HTTP2ClientHandler? {
+        for connection in connections where connection.takesRequests && connection.openCount < connection.streamsMax {
+            return connection
+        }
+        if connections.count < Self.connectionsMax { return open(endpoint) }
+        guard
+            let least = connections.filter(\.takesRequests).min(by: { $0.openCount < $1.openCount }),
+            least.openCount < least.streamsMax + Self.waitingMax
+        else { return nil }
+        return least
+    }
+
+    func retire() {
+        isRetired = true
+        for connection in connections { connection.retire() }
+    }
+
+    private func open(_ endpoint: EndpointHandle) -> HTTP2ClientHandler {
+        let connection = HTTP2ClientHandler(limits: limits, transport: endpoint.transport, owner: self)
+        connections.append(connection)
+        let connected = endpoint.connect { channel in
+            try channel.pipeline.syncOperations.addHandler(connection)
+        }
+        connected.assumeIsolated().whenFailure { error in
+            connection.connectFailed(error as? ProxyError ?? ProxyError(.connectFailed, "connect failed"))
+        }
+        return connection
+    }
+}
+
+extension HTTP2Upstream: HTTP2ClientOwner {
+    func connectionRetired(_ connection: HTTP2ClientHandler) {
+        connections.removeAll { $0 === connection }
+    }
+}

@@ -1,0 +1,56 @@
+import MeshHTTP2
+import NIOCore
+
+/// What it takes to send a request (again): its head, and its body as long as that is short.
+///
+/// Held while discovery has no answer, and until the response begins, because an endpoint may refuse a stream that is
+/// safe to send to a new connection. One per stream slot, reused.
+final class RequestCopy {
+    /// Body kept for sending again, in bytes. A longer body is sent once; if it was refused then, so is the client.
+    static let replayBytesMax = 4_096
+
+    let headers = HTTP2Headers(byteCapacity: 512, fieldCapacity: 16)
+    private(set) var block: HeaderBlock
+    private(set) var body = ByteBuffer()
+    /// The copy still has everything that was received.
+    private(set) var isComplete = true
+    /// The request ended (without trailers).
+    var isEnd = false
+
+    init() { block = headers.append([]) }
+
+    /// Starts over with a new request's head.
+    func begin(_ head: HeaderBlock, of source: HTTP2Headers, isEnd: Bool) {
+        clear()
+        block = headers.append(copying: head, of: source)
+        self.isEnd = isEnd
+    }
+
+    /// Replaces `l5d-dst-canonical`.
+    func setCanonicalName(_ name: String) {
+        headers.remove(.dstCanonical, from: block)
+        headers.append(name: "l5d-dst-canonical", value: name, to: &block)
+    }
+
+    /// Keeps body bytes, up to `max` in all.
+    func keep(_ bytes: ByteBuffer, max: Int) {
+        guard isComplete else { return }
+        if body.readableBytes + bytes.readableBytes > max {
+            drop()
+        } else {
+            body.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// Gives up the copy: too long, with trailers, or answered.
+    func drop() {
+        isComplete = false
+        if body.readableBytes > 0 { body = ByteBuffer() }
+    }
+
+    private func clear() {
+        headers.removeAll()
+        isComplete = true
+        if body.storageCapacity > 2 * Self.replayBytesMax { body = ByteBuffer() } else { body.clear() }
+    }
+}
