@@ -169,6 +169,12 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
         if context.channel.isWritable { wire.flush() }
     }
 
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // Half a connection is of no use to HTTP/2.
+        if case .inputClosed? = event as? ChannelEvent { context.close(mode: .all, promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         errno = (error as? IOError)?.errnoCode ?? errno
         context.close(mode: .all, promise: nil)
