@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(
-        "A live view sends its state, then its problem, then its state again, and ends when the reader hangs up"
+        "A live view sends its state, then its problem, then its state again"
     )
     func live() async throws {
         let source = dashboard.source

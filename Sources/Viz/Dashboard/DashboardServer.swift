@@ -60,7 +60,7 @@ public struct DashboardServer: Sendable {
         if let index = assets.index { return .asset(index, for: request) }
         return .text(
             .serviceUnavailable,
-            "The dashboard's pages are not built. Run deploy/build-web and start again; the API works without.\n"
+            "The dashboard's pages are not built. Run deploy/build-web and start again.\n"
         )
     }
 

@@ -8,7 +8,7 @@ public struct GRPCStatSource: StatSource {
     /// Longest wait for one answer; a browser that waits longer has been left.
     public static let timeoutMax = Duration.seconds(8)
 
-    /// Longest pause between attempts to connect; the library's two minutes would outlast a reader's patience.
+    /// Longest pause between attempts to connect; the library's two minutes outlast a reader's patience.
     public static let reconnectMax = Duration.seconds(4)
 
     private let client: GRPCClient<HTTP2ClientTransport.Posix>

@@ -54,7 +54,8 @@ struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
     /// Only our own files, no inline script or style, no frames of others.
     static var policy: String {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-            + "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+            + "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+            + "frame-ancestors 'self'"
     }
 
     private let fields: HTTPFields

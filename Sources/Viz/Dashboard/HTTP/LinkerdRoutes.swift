@@ -43,7 +43,7 @@ struct LinkerdRoutes<Context: RequestContext>: Sendable {
         let name = try query.optionalName("resource_name")
         if all, !name.isEmpty {
             throw DashboardError(
-                .badRequest, "stats for a resource cannot be retrieved by name across all namespaces")
+                .badRequest, "a resource cannot be asked for by name across all namespaces")
         }
         request.selector.resource = .named(
             try query.kind("resource_type", default: .deployment),
