@@ -61,7 +61,7 @@ struct LinkerdRoutes<Context: RequestContext>: Sendable {
         return request
     }
 
-    /// `to_type`, `to_name`, `to_namespace`, or the same with `from`; `nil` when neither type nor name is given.
+    /// The resource in `to_…` or `from_…` parameters; `nil` when none of them is given.
     private static func peer(
         _ query: QueryReader, _ side: String
     ) throws(DashboardError) -> Linkerd2_Viz_Resource? {
