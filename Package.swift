@@ -219,7 +219,7 @@ let allTests: [Target] =
          grpcPosix, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
-    + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", logging])
+    + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])
     + tests("Local", "LocalCluster", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
     + tests("Demo", "Emojivoto", ["MeshModel", protobuf, grpcCore, grpcPosix, httpClient, nioCore, logging, lifecycle])

@@ -1,5 +1,5 @@
 package import ArgumentParser
-import Logging
+package import Logging
 package import MeshKubernetes
 
 /// Flags that every command takes which talks to a cluster.

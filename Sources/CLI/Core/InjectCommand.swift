@@ -82,10 +82,11 @@ enum ManifestTransform {
             let bytes = try FileHandle.standardInput.readToEnd() ?? Data()
             return [String(decoding: bytes, as: UTF8.self)]
         }
-        var isDirectory: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-        guard exists else { throw ArgumentMistake("the path \"\(path)\" does not exist") }
-        guard isDirectory.boolValue else { return [try String(contentsOfFile: path, encoding: .utf8)] }
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw ArgumentMistake("the path \"\(path)\" does not exist")
+        }
+        let isDirectory = try URL(filePath: path).resourceValues(forKeys: [.isDirectoryKey]).isDirectory ?? false
+        guard isDirectory else { return [try String(contentsOfFile: path, encoding: .utf8)] }
         let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
         let manifests = names.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") || $0.hasSuffix(".json") }
         return try manifests.map { try String(contentsOfFile: path + "/" + $0, encoding: .utf8) }

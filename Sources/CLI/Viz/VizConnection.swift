@@ -2,6 +2,7 @@
 // forward a local port to it through the Kubernetes API, as kubectl port-forward does.
 
 import ArgumentParser
+import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
@@ -73,10 +74,35 @@ package struct VizConnection: Sendable {
             throw ArgumentMistake("namespace with label \"linkerd.io/extension: viz\" not found")
         }
         let pods = try await client.list(Pod.self, namespace: viz, labelSelector: "component=metrics-api")
-        guard let pod = pods.items.first(where: { $0.isReady }) else {
+        guard let pod = pods.items.first(where: isReady) else {
             throw ArgumentMistake("no metrics-api pod is ready in namespace \"\(viz)\"")
         }
         return ObjectKey(namespace: viz, name: pod.metadata.name ?? "")
+    }
+
+    /// The token file's text where there is one: it may be newer than what the configuration quotes.
+    private static func bearerToken(_ config: KubernetesConfig) -> String? {
+        guard let path = config.bearerTokenPath else { return config.bearerToken }
+        // Unreadable means unauthenticated, which the API server answers in words.
+        let text = try? String(contentsOfFile: path, encoding: .utf8)
+        return text?.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private static func isReady(_ pod: Pod) -> Bool {
+        guard pod.metadata.deletionTimestamp == nil else { return false }
+        return pod.status?.conditions?.contains { $0.type == "Ready" && $0.status == "True" } ?? false
+    }
+
+    private static func forward(
+        config: KubernetesConfig, pod: ObjectKey, logger: Logger
+    ) async throws -> VizConnection {
+        let server = WebSocketServerAddress(
+            url: config.server, caPEM: config.caPEM, clientCertificatePEM: config.clientCertificatePEM,
+            clientKeyPEM: config.clientKeyPEM, bearerToken: bearerToken(config),
+            skipsTLSVerification: config.insecureSkipTLSVerify)
+        let forwarder = try await PortForwarder.listen(
+            server: server, localPort: 0, namespace: pod.namespace, pod: pod.name, port: apiPort, logger: logger)
+        return VizConnection(host: "127.0.0.1", port: forwarder.localPort, forwarder: forwarder)
     }
 
     /// Asks for each request's rows, in parallel.
