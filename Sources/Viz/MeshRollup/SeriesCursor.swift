@@ -143,7 +143,7 @@ public struct SeriesCursor: Sendable {
         let isFirstSight = scrapedAt == nil
         let isRestart = !isFirstSight && hasRestarted(scrape.processStart)
         var delta = stretch(of: scrape, isFirstSight: isFirstSight, isRestart: isRestart, rules: rules)
-        let countsFromZero = isRestart || (isFirstSight && delta.from < delta.to)
+        let countsFromZero = isRestart || (isFirstSight && isYoung(scrape, rules))
         let resetGroups = isFirstSight || isRestart ? [] : resetGroups(in: scrape)
 
         var step = CursorStepWriter()
@@ -182,15 +182,17 @@ public struct SeriesCursor: Sendable {
         return abs(start.since(processStart)) > 1_000
     }
 
+    private func isYoung(_ scrape: Scrape, _ rules: CursorRules) -> Bool {
+        guard let start = scrape.processStart else { return false }
+        return (0...rules.firstSightAgeMaxMilliseconds).contains(scrape.at.since(start))
+    }
+
     private func stretch(
         of scrape: Scrape, isFirstSight: Bool, isRestart: Bool, rules: CursorRules
     ) -> ScrapeDelta {
         var from = scrapedAt ?? scrape.at
         if isRestart, let start = scrape.processStart { from = max(from, start) }
-        if isFirstSight, let start = scrape.processStart {
-            let age = scrape.at.since(start)
-            if age > 0, age <= rules.firstSightAgeMaxMilliseconds { from = start }
-        }
+        if isFirstSight, isYoung(scrape, rules), let start = scrape.processStart { from = start }
         let isBackwards = from > scrape.at
         from = min(from, scrape.at)
         var delta = ScrapeDelta(from: from, to: scrape.at)

@@ -97,6 +97,9 @@ public actor RollupStore {
     /// The cursor that a pod's scrapes were committed with, once; `nil` for a pod the store does not know.
     public func takeCursor(of pod: String) -> SeriesCursor? { restored.removeValue(forKey: pod) }
 
+    /// The SQLite file.
+    public var file: String { path }
+
     /// Whether the next record of `pod` has to bring a base.
     public func wantsBase(of pod: String) -> Bool { podsWantingBase.contains(pod) }
 
@@ -154,6 +157,8 @@ public actor RollupStore {
     public func shutdown(now: UnixTime) async {
         await flush(now: now)
         do {
+            // The pool's last connection to close is a reader, which cannot do this.
+            try await pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
             try pool.close()
         } catch {
             logger.warning("Rollup store did not close", metadata: ["error": "\(error)"])
