@@ -30,6 +30,7 @@ public struct WorkloadKey: Hashable, Comparable, Sendable {
     /// Where the tail beyond a label budget goes.
     public static let other = WorkloadKey(namespace: "", kind: "other", name: "other")
 
+    /// By namespace, kind and name.
     public static func < (left: WorkloadKey, right: WorkloadKey) -> Bool {
         (left.namespace, left.kind, left.name) < (right.namespace, right.kind, right.name)
     }
@@ -52,6 +53,7 @@ public struct TrafficKey: Hashable, Comparable, Sendable {
     /// The same without its pod.
     public var rolledUp: TrafficKey { TrafficKey(direction: direction, workload: workload, pod: "") }
 
+    /// By workload, pod and direction.
     public static func < (left: TrafficKey, right: TrafficKey) -> Bool {
         (left.workload, left.pod, left.direction.rawValue) < (right.workload, right.pod, right.direction.rawValue)
     }
@@ -104,6 +106,7 @@ public struct EdgeKey: Hashable, Comparable, Sendable {
     /// Folded into the honest `other` of its source: what goes past the label budget.
     public var folded: EdgeKey { EdgeKey(src: src, srcPod: srcPod, dst: .other) }
 
+    /// By source and destination, then by the rest.
     public static func < (left: EdgeKey, right: EdgeKey) -> Bool {
         if left.src != right.src { return left.src < right.src }
         if left.dst != right.dst { return left.dst < right.dst }

@@ -34,6 +34,7 @@ public struct LatencyHistogram: Sendable, Equatable {
         for index in 0..<Self.bucketCount { counts[index] &+= other.counts[index] }
     }
 
+    /// Whether all buckets are equal.
     public static func == (left: LatencyHistogram, right: LatencyHistogram) -> Bool {
         for index in 0..<bucketCount where left.counts[index] != right.counts[index] { return false }
         return true

@@ -47,5 +47,6 @@ public struct SeriesID: Hashable, Sendable {
         return value ^ (value >> 33)
     }
 
+    /// Half of the id is hash enough.
     public func hash(into hasher: inout Hasher) { hasher.combine(low) }
 }

@@ -32,5 +32,6 @@ public struct UnixTime: Hashable, Comparable, Sendable {
     /// Milliseconds from `earlier` to this instant.
     public func since(_ earlier: UnixTime) -> Int64 { milliseconds - earlier.milliseconds }
 
+    /// Earlier is less.
     public static func < (left: UnixTime, right: UnixTime) -> Bool { left.milliseconds < right.milliseconds }
 }
