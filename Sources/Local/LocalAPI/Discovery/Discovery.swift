@@ -6,7 +6,7 @@ struct Discovery {
 
     /// The version of Kubernetes whose behaviour is followed; `+linkerd` says that this is not it.
     static let version: JSONValue = [
-        "major": "1", "minor": "30", "gitVersion": "v1.30.0+linkerd", "gitCommit": "", "gitTreeState": "clean",
+        "major": "1", "minor": "32", "gitVersion": "v1.32.0+linkerd", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "swift", "compiler": "swiftc", "platform": "linux/amd64",
     ]
 

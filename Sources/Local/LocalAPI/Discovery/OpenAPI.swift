@@ -27,7 +27,7 @@ struct OpenAPI {
         return .json(versionThree(apiVersion))
     }
 
-    private var information: JSONValue { ["title": "linkerd local cluster", "version": "v1.30.0"] }
+    private var information: JSONValue { ["title": "linkerd local cluster", "version": "v1.32.0"] }
 
     private var versionTwo: JSONValue {
         [

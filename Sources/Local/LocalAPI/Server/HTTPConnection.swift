@@ -48,8 +48,8 @@ struct HTTPConnection: Sendable {
     /// Runs until the client hangs up, asks to close, or sends what cannot be read.
     func run() async {
         do {
-            let certificate = try await ClientCertificate.of(channel.channel)
             try await channel.executeThenClose { inbound, outbound in
+                let certificate = try await ClientCertificate.of(channel.channel)
                 var collector = RequestCollector()
                 for try await part in inbound {
                     switch collector.received(part) {

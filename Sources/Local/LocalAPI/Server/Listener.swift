@@ -1,26 +1,41 @@
 import Logging
+import MeshWebSocket
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import Synchronization
 
 /// Accepts connections and serves each in a task of its own.
 struct Listener: Sendable {
     /// Connections that may wait to be accepted.
     static let backlog: Int32 = 256
-    /// How long an idle TLS handshake may take before the connection is dropped.
-    static let handshakeTimeout = TimeAmount.seconds(10)
 
     /// What a connection turned out to be.
     enum Connection: Sendable {
         case http(HTTPConnection.Stream)
+        case webSocket(WebSocketStream, HTTPRequestHead)
+        case spdy(NIOAsyncChannel<ByteBuffer, ByteBuffer>, HTTPRequestHead)
     }
 
-    typealias Server = NIOAsyncChannel<EventLoopFuture<Connection>, Never>
+    /// A connection that has been accepted but has not yet said what it wants.
+    struct Accepted: Sendable {
+        let channel: any Channel
+        let connection: EventLoopFuture<Connection>
+    }
+
+    typealias Server = NIOAsyncChannel<Accepted, Never>
 
     let tls: NIOSSLContext
     let router: Router
     let logger: Logger
+    private let channels = OpenChannels()
+
+    init(tls: NIOSSLContext, router: Router, logger: Logger) {
+        self.tls = tls
+        self.router = router
+        self.logger = logger
+    }
 
     func bind(host: String, port: Int) async throws -> Server {
         try await bootstrap.bind(host: host, port: port, childChannelInitializer: initialize)
@@ -31,25 +46,31 @@ struct Listener: Sendable {
         try await bootstrap.bind(descriptor, childChannelInitializer: initialize)
     }
 
-    /// Serves the connections of one listening socket until cancelled.
+    /// Serves the connections of one listening socket until cancelled; then closes them.
     func serve(_ server: Server) async throws {
+        defer { channels.closeAll() }
         try await server.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { group in
-                for try await connection in connections {
-                    group.addTask { await serve(connection) }
-                }
+                for try await accepted in connections { group.addTask { await serve(accepted) } }
             }
         }
     }
 
-    private func serve(_ pending: EventLoopFuture<Connection>) async {
-        do {
-            switch try await pending.get() {
-            case .http(let stream): await HTTPConnection(channel: stream, router: router, logger: logger).run()
+    private func serve(_ accepted: Accepted) async {
+        await withTaskCancellationHandler {
+            do {
+                let upgraded = PortForwardServer(gate: PortForwardGate(router: router))
+                switch try await accepted.connection.get() {
+                case .http(let stream): await HTTPConnection(channel: stream, router: router, logger: logger).run()
+                case .webSocket(let stream, let head): try await upgraded.serve(stream, head)
+                case .spdy(let stream, let head): try await upgraded.serve(stream, head)
+                }
+            } catch {
+                // A failed handshake, a client that left before its first request or in the middle of a tunnel.
+                logger.debug("Connection failed", metadata: ["cause": "\(error)"])
             }
-        } catch {
-            // A failed handshake or a client that left before its first request.
-            logger.debug("Connection failed", metadata: ["cause": "\(error)"])
+        } onCancel: {
+            accepted.channel.close(promise: nil)
         }
     }
 
@@ -60,11 +81,14 @@ struct Listener: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
     }
 
-    private func initialize(_ channel: any Channel) -> EventLoopFuture<EventLoopFuture<Connection>> {
-        channel.eventLoop.makeCompletedFuture {
+    private func initialize(_ channel: any Channel) -> EventLoopFuture<Accepted> {
+        channels.add(channel)
+        return channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: []) { channel in
+            try pipeline.addHandler(DrainBeforeClose())
+            let upgraders = PortForwardUpgrades(gate: PortForwardGate(router: router)).all
+            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgraders) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     .http(try HTTPConnection.Stream(wrappingChannelSynchronously: channel))
                 }
@@ -73,7 +97,23 @@ struct Listener: Sendable {
             // Requests are served one after another anyway, and a held-back read would hide a hang-up.
             configuration.enablePipelining = false
             configuration.enableResponseHeaderValidation = true
-            return try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
+            let connection = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
+            return Accepted(channel: channel, connection: connection)
         }
+    }
+}
+
+/// The connections that are open, so that none outlives the server.
+private final class OpenChannels: Sendable {
+    private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func add(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        open.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { _ in _ = self.open.withLock { $0.removeValue(forKey: id) } }
+    }
+
+    func closeAll() {
+        for channel in open.withLock({ Array($0.values) }) { channel.close(promise: nil) }
     }
 }
