@@ -222,7 +222,7 @@ let allTests: [Target] =
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])
     + tests("Local", "LocalCluster", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
-    + tests("Demo", "Emojivoto", ["MeshModel", protobuf, grpcCore, grpcPosix, httpClient, nioCore, logging, lifecycle])
+    + tests("Demo", "Emojivoto", ["MeshModel", protobuf, grpcCore, grpcPosix, httpClient, nioCore, nioHTTP1, logging, lifecycle])
     + tests("CLI", "MeshCLI", ["MeshModel", "MeshAPI", "MeshKubernetes", arguments, protobuf])
     + tests("Tidy", "Tidy", [], itself: false)
     + tests("Integration", "Integration", ["MeshModel", "MeshMetrics", "MeshAPI", nioCore, nioPosix, logging], itself: false)

@@ -55,11 +55,9 @@ struct GRPCClientService: Service {
     let client: GRPCClient<BackendClient.Transport>
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
-            try await client.runConnections()
-        } onGracefulShutdown: {
-            client.beginGracefulShutdown()
-        }
+        // The server in front has stopped by now, so no call is cut off. The client's own graceful shutdown
+        // would wait for ever while a name does not resolve.
+        try await cancelWhenGracefulShutdown { try await client.runConnections() }
     }
 }
 
