@@ -115,6 +115,9 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
         closeIfIdle()
     }
 
+    /// Closes at once; open requests end as lost.
+    func close() { wire.close() }
+
     /// No connection came to be: every waiting request ends with `error`.
     func connectFailed(_ error: ProxyError) {
         isClosed = true
