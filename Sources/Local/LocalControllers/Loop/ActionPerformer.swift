@@ -19,6 +19,8 @@ final class ActionPerformer {
         /// `nil` for a deletion.
         let version: Int?
         let uid: String
+        /// The watch had shown the object before: when it is missing now, it was deleted since.
+        let wasKnown: Bool
         let at: ContinuousClock.Instant
     }
 
@@ -52,7 +54,8 @@ final class ActionPerformer {
         guard let version = write.version else {
             return current.map { $0.uid != write.uid || $0.isTerminating } ?? true
         }
-        return current.flatMap { Self.version($0) }.map { $0 >= version } ?? false
+        guard let current else { return write.wasKnown }
+        return Self.version(current).map { $0 >= version } ?? true
     }
 
     private static func version(_ object: JSONValue) -> Int? {
@@ -115,12 +118,14 @@ final class ActionPerformer {
         } catch let error as KubernetesError where error.isNotFound {
             // Somebody was faster; the watch will tell.
         }
-        writes.append(Write(kind: kind, key: key, version: nil, uid: uid, at: .now))
+        writes.append(Write(kind: kind, key: key, version: nil, uid: uid, wasKnown: true, at: .now))
     }
 
     private func expect(_ kind: ControlledKind, _ object: JSONValue) {
         guard let version = Self.version(object), !object.name.isEmpty else { return }
-        writes.append(Write(kind: kind, key: object.key, version: version, uid: object.uid, at: .now))
+        let known = caches.object(kind, object.key)?.uid == object.uid
+        writes.append(
+            Write(kind: kind, key: object.key, version: version, uid: object.uid, wasKnown: known, at: .now))
     }
 
     /// The object at `path`, or `nil` when there is none.
