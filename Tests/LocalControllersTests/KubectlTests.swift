@@ -1,0 +1,72 @@
+import Foundation
+import MeshKubernetes
+import MeshModel
+import Testing
+
+private let kubectlPath = "/usr/bin/kubectl"
+
+/// What people do to deployments from the terminal.
+@Suite(
+    "kubectl rollout", .timeLimit(.minutes(2)),
+    .enabled(if: FileManager.default.isExecutableFile(atPath: kubectlPath), "needs kubectl"))
+struct KubectlTests {
+
+    @Test("status, restart, history, undo and scale do what they say")
+    func rollout() async throws {
+        try await LiveTests.withCluster { client in
+            try await LiveTests.applyShop(client)
+            #expect(try await Self.run(client, "rollout status deploy/web --timeout=30s").contains("successfully rolled out"))
+            _ = try await Self.run(client, "set image deploy/web app=b")
+            #expect(try await Self.run(client, "rollout status deploy/web --timeout=30s").contains("successfully rolled out"))
+            _ = try await Self.run(client, "rollout restart deploy/web")
+            _ = try await Self.run(client, "rollout status deploy/web --timeout=30s")
+            let history = try await Self.run(client, "rollout history deploy/web")
+            for revision in ["1", "2", "3"] { #expect(history.contains("\n\(revision) ")) }
+            _ = try await Self.run(client, "rollout undo deploy/web --to-revision=1")
+            _ = try await Self.run(client, "rollout status deploy/web --timeout=30s")
+            let pods = try await client.list(Pod.self, namespace: "shop").items
+            #expect(pods.count == 3 && pods.allSatisfy { $0.spec?.containers.first?.image == "a" })
+            _ = try await Self.run(client, "scale deploy/web --replicas=1")
+            _ = try await Self.run(client, "rollout status deploy/web --timeout=30s")
+            #expect(try await Self.run(client, "get deploy web").contains("1/1"))
+            #expect(try await Self.run(client, "describe deploy web").contains("ScalingReplicaSet"))
+            _ = try await Self.run(client, "delete deploy web --wait=true --timeout=30s")
+            _ = try await Self.run(client, "delete namespace shop --wait=true --timeout=30s")
+        }
+    }
+
+    /// Runs kubectl in namespace `shop` and gives what it printed; anything but success is an issue.
+    private static func run(_ client: KubernetesClient, _ arguments: String) async throws -> String {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "kubectl-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }  // A leftover in /tmp harms nobody.
+        var files: [String] = []
+        for (option, pem) in [
+            ("certificate-authority", client.config.caPEM), ("client-certificate", client.config.clientCertificatePEM),
+            ("client-key", client.config.clientKeyPEM),
+        ] {
+            let file = directory.appending(path: option)
+            try (pem ?? "").write(to: file, atomically: true, encoding: .utf8)
+            files.append("--\(option)=\(file.path())")
+        }
+        let process = Process()
+        process.executableURL = URL(filePath: kubectlPath)
+        process.arguments =
+            ["--server=\(client.config.server)", "--namespace=shop", "--cache-dir=\(directory.path())/cache"] + files
+            + arguments.split(separator: " ").map(String.init)
+        process.environment = ["HOME": directory.path(), "KUBECONFIG": "/dev/null"]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        // Reading to the end on a thread of its own keeps this task's thread free for the server under test.
+        let text = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<String, any Error>) in
+            process.terminationHandler = { _ in
+                let data = (try? output.fileHandleForReading.readToEnd()) ?? Data()
+                continuation.resume(returning: String(decoding: data, as: UTF8.self))
+            }
+            do { try process.run() } catch { continuation.resume(throwing: error) }
+        }
+        #expect(process.terminationStatus == 0, "kubectl \(arguments): \(text)")
+        return text
+    }
+}
