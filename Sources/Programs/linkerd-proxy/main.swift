@@ -30,9 +30,10 @@ let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 let runtime = ProxyRuntime(
     config: config, group: group, adminGroup: adminGroup, environment: environment, logFilter: filter, logger: logger)
 let started = adminGroup.next().makeFutureWithTask {
-    let discovery: (any DestinationSource)? = nil
     try await runtime.start { loops in
-        [
+        let discovery = try await DestinationClient.make(
+            config: config, proxyLoops: loops, group: group, logger: logger)
+        return [
             try await InboundProxy(
                 config: config, group: group, proxyLoops: loops, originalDestination: OriginalDestination.ofKernel,
                 logger: logger),
