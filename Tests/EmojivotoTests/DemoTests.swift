@@ -16,7 +16,8 @@ enum DemoFixture {
         _ services: [any Service], _ body: () async throws -> Void
     ) async throws {
         let group = ServiceGroup(
-            configuration: .init(services: services.map { .init(service: $0) }, logger: Logger(label: "demo-tests")))
+            configuration: .init(
+                services: services.map { .init(service: $0) }, logger: Logger(label: "demo-tests")))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             do { try await body() } catch {
@@ -34,7 +35,8 @@ enum DemoFixture {
         let report: PortReport
 
         init() {
-            let (stream, continuation) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
+            let (stream, continuation) = AsyncStream.makeStream(
+                of: Int.self, bufferingPolicy: .bufferingNewest(1))
             self.stream = stream
             report = { continuation.yield($0) }
         }
@@ -46,7 +48,8 @@ enum DemoFixture {
     }
 
     static func backend(_ strings: [String: String] = [:]) throws -> BackendConfig {
-        try BackendConfig(from: DictionarySource(strings.merging(["GRPC_PORT": "0", "PROM_PORT": "0"]) { own, _ in own }))
+        try BackendConfig(
+            from: DictionarySource(strings.merging(["GRPC_PORT": "0", "PROM_PORT": "0"]) { own, _ in own }))
     }
 
     static func get(_ client: HTTPClient, _ url: String) async throws -> (status: Int, body: String) {
@@ -65,7 +68,8 @@ enum DemoFixture {
         let backends =
             try DemoServers.emoji(DemoFixture.backend(), logger: logger, onGRPC: emojiPort.report)
             + DemoServers.voting(
-                DemoFixture.backend(), logger: logger, onGRPC: votingPort.report, onMetrics: metricsPort.report)
+                DemoFixture.backend(), logger: logger, onGRPC: votingPort.report,
+                onMetrics: metricsPort.report)
         try await DemoFixture.running(backends) {
             let config = try await WebConfig(
                 from: DictionarySource([
@@ -94,7 +98,8 @@ enum DemoFixture {
         #expect(try JSONValue(parsing: list.body).arrayValue?.count == 100)
         let board = try await DemoFixture.get(client, "\(base)/api/leaderboard")
         let expected: JSONValue = [
-            ["shortcode": ":joy:", "unicode": "😂", "votes": "2"], ["shortcode": ":rocket:", "unicode": "🚀", "votes": "1"],
+            ["shortcode": ":joy:", "unicode": "😂", "votes": "2"],
+            ["shortcode": ":rocket:", "unicode": "🚀", "votes": "1"],
         ]
         #expect(try JSONValue(parsing: board.body) == expected)
         for path in ["/", "/leaderboard", "/js", "/css", "/img/favicon.ico"] {
@@ -105,21 +110,26 @@ enum DemoFixture {
         #expect(scrape.contains(#"emojivoto_votes_total{emoji=":joy:"} 2"#))
     }
 
-    @Test("The page appears and answers with errors when its backends are missing, and recovers when they come")
+    @Test(
+        "The page appears and answers with errors when its backends are missing, and recovers when they come")
     func survivesMissingBackends() async throws {
         let logger = Logger(label: "demo-tests")
         // A port that was free a moment ago stands for a backend that is not up yet.
         let reserved = DemoFixture.Port()
-        let reservation = try DemoServers.emoji(DemoFixture.backend(), logger: logger, onGRPC: reserved.report)
+        let reservation = try DemoServers.emoji(
+            DemoFixture.backend(), logger: logger, onGRPC: reserved.report)
         let port = DemoFixture.Port()
         try await DemoFixture.running(reservation) { await port.report(try await reserved.value()) }
         let emojiPort = try await port.value()
         let config = try WebConfig(
             from: DictionarySource([
-                "WEB_PORT": "0", "EMOJISVC_HOST": "localhost:\(emojiPort)", "VOTINGSVC_HOST": "no-such-host.invalid:8080",
+                "WEB_PORT": "0", "EMOJISVC_HOST": "localhost:\(emojiPort)",
+                "VOTINGSVC_HOST": "no-such-host.invalid:8080",
             ]))
         let webPort = DemoFixture.Port()
-        try await DemoFixture.running(try DemoServers.web(config, logger: logger, onListening: webPort.report)) {
+        try await DemoFixture.running(
+            try DemoServers.web(config, logger: logger, onListening: webPort.report)
+        ) {
             let base = "http://localhost:\(try await webPort.value())"
             #expect(try await DemoFixture.get(.shared, "\(base)/").status == 200)
             #expect(try await DemoFixture.get(.shared, "\(base)/api/list").status == 500)
@@ -166,7 +176,9 @@ enum DemoFixture {
         #expect(throws: ConfigError.self) { try VoteBotConfig(from: DictionarySource([:])) }
     }
 
-    @Test("Fifteen in a hundred votes go to the faulty emoji, the rest anywhere", arguments: [1, 2, 3] as [UInt64])
+    @Test(
+        "Fifteen in a hundred votes go to the faulty emoji, the rest anywhere",
+        arguments: [1, 2, 3] as [UInt64])
     func picks(seed: UInt64) {
         var generator = SplitMix(state: seed)
         let all = EmojiCatalogue.all.map(\.shortcode)

@@ -33,13 +33,16 @@ import Testing
         let injected = try injection.injectYAML(input)
         let back = try injection.uninjectYAML(injected.yaml)
         // Maps that injection had to create stay behind empty-handed: compare without them.
-        #expect(try YAMLText.documents(back.yaml).map(Self.pruned) == YAMLText.documents(input).map(Self.pruned))
+        #expect(
+            try YAMLText.documents(back.yaml).map(Self.pruned) == YAMLText.documents(input).map(Self.pruned))
         #expect(back.report.contains { $0.outcome == .uninjected })
     }
 
     @Test("A second injection is refused with its reason")
     func injectsOnce() throws {
-        let pod: JSONValue = ["kind": "Pod", "metadata": ["name": "a"], "spec": ["containers": [["name": "app"]]]]
+        let pod: JSONValue = [
+            "kind": "Pod", "metadata": ["name": "a"], "spec": ["containers": [["name": "app"]]],
+        ]
         let injection = ProxyInjection(values: Self.values)
         let once = injection.inject(pod)
         let twice = injection.inject(once.document)
@@ -69,8 +72,10 @@ import Testing
         "Plain scalars mean what they mean to kubectl",
         arguments: [
             ("1", JSONValue.int(1)), ("0644", .int(420)), ("1.5", .double(1.5)), ("1e3", .double(1000)),
-            ("yes", .bool(true)), ("off", .bool(false)), ("~", .null), ("v1", .string("v1")), ("1.2.3", .string("1.2.3")),
-            ("0x1F", .int(31)), ("100m", .string("100m")), ("'1'", .string("1")), ("\"true\"", .string("true")),
+            ("yes", .bool(true)), ("off", .bool(false)), ("~", .null), ("v1", .string("v1")),
+            ("1.2.3", .string("1.2.3")),
+            ("0x1F", .int(31)), ("100m", .string("100m")), ("'1'", .string("1")),
+            ("\"true\"", .string("true")),
             ("2024-01-01", .string("2024-01-01")), ("infinity", .string("infinity")), ("089", .int(89)),
         ])
     func resolves(text: String, value: JSONValue) throws {
@@ -80,13 +85,18 @@ import Testing
     @Test(
         "Every string survives writing and reading",
         arguments: [
-            "", " ", "a: b", "- a", "-", "---", "--flag", "a #b", "#a", "true", "No", "y", "1", "1.0", "0644", "1_000",
-            "12:30:45", "2024-01-01", "null", "~", "'", "\"", "a\nb", "a\nb\n", "a\n\n", "\n", " a\nb", "a \nb", "tab\tb",
-            "{a}", "[a]", "*a", "&a", "!a", "%a", "@a", "`a", "a:", ":a", "é 👻", "\u{7f}", "\u{85}", "4190,4191", "<<",
+            "", " ", "a: b", "- a", "-", "---", "--flag", "a #b", "#a", "true", "No", "y", "1", "1.0", "0644",
+            "1_000",
+            "12:30:45", "2024-01-01", "null", "~", "'", "\"", "a\nb", "a\nb\n", "a\n\n", "\n", " a\nb",
+            "a \nb", "tab\tb",
+            "{a}", "[a]", "*a", "&a", "!a", "%a", "@a", "`a", "a:", ":a", "é 👻", "\u{7f}", "\u{85}",
+            "4190,4191", "<<",
             "a\\b", "\r\n", "=",
         ])
     func roundTrips(text: String) throws {
-        let document: JSONValue = ["a": .string(text), "b": [.string(text), [.string(text)], ["c": .string(text)]]]
+        let document: JSONValue = [
+            "a": .string(text), "b": [.string(text), [.string(text)], ["c": .string(text)]],
+        ]
         #expect(try YAMLText.documents(YAMLText.render(document)) == [document])
     }
 

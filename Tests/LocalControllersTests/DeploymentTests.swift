@@ -18,17 +18,24 @@ import Testing
         }
         let deployment = cluster.all("Deployment")[0]
         let status = deployment["status"]
-        #expect(status?["availableReplicas"] == 3 && status?["updatedReplicas"] == 3 && status?["replicas"] == 3)
+        #expect(
+            status?["availableReplicas"] == 3 && status?["updatedReplicas"] == 3 && status?["replicas"] == 3)
         #expect(status?["observedGeneration"] == deployment.value(at: ["metadata", "generation"]))
         #expect(Self.reason(deployment, "Progressing") == "NewReplicaSetAvailable")
         #expect(Self.reason(deployment, "Available") == "MinimumReplicasAvailable")
         #expect(deployment.annotations["deployment.kubernetes.io/revision"] == "1")
-        #expect(cluster.messages.contains { $0.hasPrefix("ScalingReplicaSet: Scaled up replica set web-\(hash) from 0 to 3") })
+        #expect(
+            cluster.messages.contains {
+                $0.hasPrefix("ScalingReplicaSet: Scaled up replica set web-\(hash) from 0 to 3")
+            })
     }
 
     @Test(
         "A rolling update keeps its bounds at every step",
-        arguments: [(3, JSONValue.int(1), JSONValue.int(0)), (4, "25%", "25%"), (10, "30%", 1), (1, 0, 0), (2, 0, 1), (5, 5, 5)])
+        arguments: [
+            (3, JSONValue.int(1), JSONValue.int(0)), (4, "25%", "25%"), (10, "30%", 1), (1, 0, 0), (2, 0, 1),
+            (5, 5, 5),
+        ])
     func rolls(replicas: Int, surge: JSONValue, unavailable: JSONValue) {
         let strategy: JSONValue = [
             "type": "RollingUpdate", "rollingUpdate": ["maxSurge": surge, "maxUnavailable": unavailable],
@@ -37,7 +44,9 @@ import Testing
         #expect(cluster.settle { $0.startPods() })
         cluster.edit("Deployment", "web") { $0 = Self.with(image: "b", $0) }
         func count(_ value: JSONValue, up: Bool) -> Int {
-            guard let text = value.stringValue, let percent = Int(text.dropLast()) else { return value.intValue ?? 0 }
+            guard let text = value.stringValue, let percent = Int(text.dropLast()) else {
+                return value.intValue ?? 0
+            }
             return (percent * replicas + (up ? 99 : 0)) / 100
         }
         let extra = count(surge, up: true)
@@ -93,7 +102,8 @@ import Testing
         if let victim = cluster.all("Pod").first {
             cluster.delete("Pod", victim.name)
             #expect(cluster.settle { $0.startPods() })
-            #expect(cluster.all("Pod").count == size && !cluster.all("Pod").contains { $0.name == victim.name })
+            #expect(
+                cluster.all("Pod").count == size && !cluster.all("Pod").contains { $0.name == victim.name })
         }
     }
 
@@ -150,6 +160,7 @@ import Testing
     }
 
     static func images(_ cluster: FakeCluster) -> Set<String> {
-        Set(cluster.all("Pod").compactMap { $0.value(at: ["spec", "containers"])?[0]?["image"]?.stringValue })
+        Set(
+            cluster.all("Pod").compactMap { $0.value(at: ["spec", "containers"])?[0]?["image"]?.stringValue })
     }
 }

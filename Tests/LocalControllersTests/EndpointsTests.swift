@@ -55,12 +55,15 @@ import Testing
     @Test(
         "Target ports resolve by name and number",
         arguments: [
-            (JSONValue.string("http"), 8080 as Int?), (8081, 8081), ("8082", 8082), (0, 80), (.null, 80), ("absent", nil),
+            (JSONValue.string("http"), 8080 as Int?), (8081, 8081), ("8082", 8082), (0, 80), (.null, 80),
+            ("absent", nil),
         ])
     func resolves(target: JSONValue, number: Int?) {
         var port: JSONValue = ["port": 80]
         if !target.isNull { port["targetPort"] = target }
-        let cluster = FakeCluster([Sample.service("web", ["ports": [port]]), Sample.pod("a", status: Self.ready)])
+        let cluster = FakeCluster([
+            Sample.service("web", ["ports": [port]]), Sample.pod("a", status: Self.ready),
+        ])
         #expect(cluster.settle())
         let subsets = cluster.all("Endpoints")[0]["subsets"]
         #expect(subsets?[0]?["ports"]?[0]?["port"]?.intValue == number)
@@ -97,7 +100,10 @@ import Testing
         }
         let cluster = FakeCluster([Sample.service()] + pods)
         #expect(cluster.settle())
-        #expect(cluster.all("EndpointSlice").map { $0["endpoints"]?.arrayValue?.count ?? 0 }.sorted() == [50, 100])
+        #expect(
+            cluster.all("EndpointSlice").map { $0["endpoints"]?.arrayValue?.count ?? 0 }.sorted() == [
+                50, 100,
+            ])
         for pod in pods { cluster.delete("Pod", pod.name) }
         #expect(cluster.settle())
         #expect(cluster.all("EndpointSlice").map { $0["endpoints"]?.arrayValue?.count ?? -1 } == [0])

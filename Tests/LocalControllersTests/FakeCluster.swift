@@ -24,9 +24,13 @@ final class FakeCluster {
         nextUID += 1
         if object.uid.isEmpty { object.set(.string(uid), at: ["metadata", "uid"]) }
         object.set(.string(UTCTime.text(now)), at: ["metadata", "creationTimestamp"])
-        if object.value(at: ["metadata", "generation"]) == nil { object.set(1, at: ["metadata", "generation"]) }
+        if object.value(at: ["metadata", "generation"]) == nil {
+            object.set(1, at: ["metadata", "generation"])
+        }
         // Names are unique; a second create of the same name is refused.
-        if !objects.contains(where: { $0["kind"] == object["kind"] && $0.key == object.key }) { objects.append(object) }
+        if !objects.contains(where: { $0["kind"] == object["kind"] && $0.key == object.key }) {
+            objects.append(object)
+        }
     }
 
     /// Plans and performs once; gives the actions, without events.
@@ -52,7 +56,8 @@ final class FakeCluster {
     func perform(_ action: Action) {
         switch action {
         case .create(_, let object): add(object)
-        case .patch(let kind, let key, let subresource, let body): patch(kind, key, isStatus: subresource == "status", body)
+        case .patch(let kind, let key, let subresource, let body):
+            patch(kind, key, isStatus: subresource == "status", body)
         case .delete(let kind, let key, let uid, _): remove(kind, key, uid)
         case .collect(let kind, let key, let uid, _): remove(kind, key, uid)
         case .collectStranded(let key, let uid, _): remove(.pods, key, uid)
@@ -63,7 +68,8 @@ final class FakeCluster {
     }
 
     func edit(_ kind: String, _ name: String, _ change: (inout JSONValue) -> Void) {
-        for index in objects.indices where objects[index]["kind"]?.stringValue == kind && objects[index].name == name {
+        for index in objects.indices
+        where objects[index]["kind"]?.stringValue == kind && objects[index].name == name {
             let spec = objects[index]["spec"]
             change(&objects[index])
             if objects[index]["spec"] != spec {
@@ -93,7 +99,11 @@ final class FakeCluster {
         guard case .object(let members) = patch else { return patch }
         var result = target.objectValue == nil ? JSONValue.object([:]) : target
         for (key, value) in members {
-            if value.isNull { result[key] = JSONValue?.none } else { result[key] = merged(result[key] ?? .null, value) }
+            if value.isNull {
+                result[key] = JSONValue?.none
+            } else {
+                result[key] = merged(result[key] ?? .null, value)
+            }
         }
         return result
     }
@@ -124,10 +134,12 @@ final class FakeCluster {
 /// Objects to start from.
 enum Sample {
     static func deployment(
-        _ name: String = "web", replicas: Int = 3, image: String = "a", strategy: JSONValue = ["type": "RollingUpdate"]
+        _ name: String = "web", replicas: Int = 3, image: String = "a",
+        strategy: JSONValue = ["type": "RollingUpdate"]
     ) -> JSONValue {
         [
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": .string(name), "namespace": "shop"],
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": ["name": .string(name), "namespace": "shop"],
             "spec": [
                 "replicas": .int(Int64(replicas)), "selector": ["matchLabels": ["app": .string(name)]],
                 "strategy": strategy,
@@ -146,11 +158,14 @@ enum Sample {
         ]
     }
 
-    static func workload(_ kind: String, _ name: String, _ extra: [String: JSONValue], group: String = "apps/v1") -> JSONValue {
+    static func workload(
+        _ kind: String, _ name: String, _ extra: [String: JSONValue], group: String = "apps/v1"
+    ) -> JSONValue {
         var spec: [String: JSONValue] = [
             "selector": ["matchLabels": ["app": .string(name)]],
             "template": [
-                "metadata": ["labels": ["app": .string(name)]], "spec": ["containers": [["name": "app", "image": "a"]]],
+                "metadata": ["labels": ["app": .string(name)]],
+                "spec": ["containers": [["name": "app", "image": "a"]]],
             ],
         ]
         spec.merge(extra) { _, new in new }
@@ -162,12 +177,14 @@ enum Sample {
 
     static func service(_ name: String = "web", _ extra: [String: JSONValue] = [:]) -> JSONValue {
         var spec: [String: JSONValue] = [
-            "selector": ["app": "web"], "ports": [["name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"]],
+            "selector": ["app": "web"],
+            "ports": [["name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"]],
         ]
         spec.merge(extra) { _, new in new }
         return [
             "apiVersion": "v1", "kind": "Service",
-            "metadata": ["name": .string(name), "namespace": "shop", "labels": ["team": "a"]], "spec": .object(spec),
+            "metadata": ["name": .string(name), "namespace": "shop", "labels": ["team": "a"]],
+            "spec": .object(spec),
         ]
     }
 
@@ -177,7 +194,9 @@ enum Sample {
             "metadata": ["name": .string(name), "namespace": "shop", "labels": labels],
             "spec": [
                 "nodeName": "node",
-                "containers": [["name": "app", "ports": [["name": "http", "containerPort": 8080, "protocol": "TCP"]]]],
+                "containers": [
+                    ["name": "app", "ports": [["name": "http", "containerPort": 8080, "protocol": "TCP"]]]
+                ],
             ],
             "status": status,
         ]

@@ -15,9 +15,13 @@ struct KubectlTests {
     func rollout() async throws {
         try await LiveTests.withCluster { client in
             try await LiveTests.applyShop(client)
-            #expect(try await Self.run(client, "rollout status deploy/web --timeout=30s").contains("successfully rolled out"))
+            #expect(
+                try await Self.run(client, "rollout status deploy/web --timeout=30s").contains(
+                    "successfully rolled out"))
             _ = try await Self.run(client, "set image deploy/web app=b")
-            #expect(try await Self.run(client, "rollout status deploy/web --timeout=30s").contains("successfully rolled out"))
+            #expect(
+                try await Self.run(client, "rollout status deploy/web --timeout=30s").contains(
+                    "successfully rolled out"))
             _ = try await Self.run(client, "rollout restart deploy/web")
             _ = try await Self.run(client, "rollout status deploy/web --timeout=30s")
             let history = try await Self.run(client, "rollout history deploy/web")
@@ -42,7 +46,8 @@ struct KubectlTests {
         defer { try? FileManager.default.removeItem(at: directory) }  // A leftover in /tmp harms nobody.
         var files: [String] = []
         for (option, pem) in [
-            ("certificate-authority", client.config.caPEM), ("client-certificate", client.config.clientCertificatePEM),
+            ("certificate-authority", client.config.caPEM),
+            ("client-certificate", client.config.clientCertificatePEM),
             ("client-key", client.config.clientKeyPEM),
         ] {
             let file = directory.appending(path: option)
@@ -52,14 +57,16 @@ struct KubectlTests {
         let process = Process()
         process.executableURL = URL(filePath: kubectlPath)
         process.arguments =
-            ["--server=\(client.config.server)", "--namespace=shop", "--cache-dir=\(directory.path())/cache"] + files
+            ["--server=\(client.config.server)", "--namespace=shop", "--cache-dir=\(directory.path())/cache"]
+            + files
             + arguments.split(separator: " ").map(String.init)
         process.environment = ["HOME": directory.path(), "KUBECONFIG": "/dev/null"]
         let output = Pipe()
         process.standardOutput = output
         process.standardError = output
         // Reading to the end on a thread of its own keeps this task's thread free for the server under test.
-        let text = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<String, any Error>) in
+        let text = try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<String, any Error>) in
             process.terminationHandler = { _ in
                 let data = (try? output.fileHandleForReading.readToEnd()) ?? Data()
                 continuation.resume(returning: String(decoding: data, as: UTF8.self))

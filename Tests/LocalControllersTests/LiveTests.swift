@@ -20,11 +20,13 @@ import Testing
             #expect(first.count == 1)
             _ = try await client.patch(
                 Deployment.self, namespace: "shop", name: "web",
-                body: ["spec": ["template": ["spec": ["containers": [["name": "app", "image": "b"]]]]]], type: .strategicMerge)
+                body: ["spec": ["template": ["spec": ["containers": [["name": "app", "image": "b"]]]]]],
+                type: .strategicMerge)
             _ = try await Self.eventually("a complete rollout") {
                 let status = try await client.get(Deployment.self, namespace: "shop", name: "web").status
                 let pods = try await client.list(Pod.self, namespace: "shop").items
-                return status?.observedGeneration == 2 && status?.updatedReplicas == 3 && status?.availableReplicas == 3
+                return status?.observedGeneration == 2 && status?.updatedReplicas == 3
+                    && status?.availableReplicas == 3
                     && pods.count == 3 && pods.allSatisfy { $0.spec?.containers.first?.image == "b" }
             }
             try await client.delete(Deployment.self, namespace: "shop", name: "web")
@@ -53,7 +55,8 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await Controllers(client: client, logger: Self.logger).run() }
                 _ = try await Self.eventually("three available") {
-                    try await client.get(Deployment.self, namespace: "shop", name: "web").status?.availableReplicas == 3
+                    try await client.get(Deployment.self, namespace: "shop", name: "web").status?
+                        .availableReplicas == 3
                 }
                 #expect(try await client.list(ReplicaSet.self, namespace: "shop").items.count == 1)
                 #expect(try await client.list(Pod.self, namespace: "shop").items.count == 3)
@@ -73,11 +76,14 @@ import Testing
     static func withCluster(
         isControlled: Bool = true, _ body: @escaping @Sendable (KubernetesClient) async throws -> Void
     ) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "controllers-\(UUID().uuidString)").path()
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "controllers-\(UUID().uuidString)"
+        ).path()
         defer { try? FileManager.default.removeItem(atPath: directory) }  // A leftover in /tmp harms nobody.
         let pki = try LocalPKI.ensure(stateDirectory: directory, now: Date.now)
         let server = try APIServer(
-            config: APIServerConfig(stateDirectory: directory, listenAddresses: [.init(host: "127.0.0.1", port: 0)]),
+            config: APIServerConfig(
+                stateDirectory: directory, listenAddresses: [.init(host: "127.0.0.1", port: 0)]),
             logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
@@ -93,7 +99,7 @@ import Testing
                 throw error
             }
             group.cancelAll()
-            while let _ = try? await group.next() {}  // The server ends with the error of its cancellation.
+            while (try? await group.next()) != nil {}  // The server ends with the error of its cancellation.
             await client.shutdown()
         }
     }
@@ -143,12 +149,14 @@ struct StandInNode: Sendable {
     private func serve(_ key: ObjectKey, _ pod: Pod, address: inout Int) async {
         do {
             if pod.metadata.deletionTimestamp != nil {
-                try await client.delete(Pod.self, namespace: key.namespace, name: key.name, gracePeriodSeconds: 0)
+                try await client.delete(
+                    Pod.self, namespace: key.namespace, name: key.name, gracePeriodSeconds: 0)
             } else if pod.status?.podIP == nil {
                 address += 1
                 let status = FakeCluster.running(address: "10.244.0.\(address % 250)", at: 1)
                 _ = try await client.patch(
-                    Pod.self, namespace: key.namespace, name: key.name, subresource: "status", body: ["status": status])
+                    Pod.self, namespace: key.namespace, name: key.name, subresource: "status",
+                    body: ["status": status])
             }
         } catch {
             return  // Gone meanwhile: the next change tells.

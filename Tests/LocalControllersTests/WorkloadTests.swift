@@ -8,18 +8,24 @@ import Testing
     func statefulOrder() {
         let claim: JSONValue = ["metadata": ["name": "data"], "spec": ["accessModes": ["ReadWriteOnce"]]]
         let cluster = FakeCluster([
-            Sample.workload("StatefulSet", "db", ["replicas": 3, "serviceName": "db", "volumeClaimTemplates": [claim]])
+            Sample.workload(
+                "StatefulSet", "db", ["replicas": 3, "serviceName": "db", "volumeClaimTemplates": [claim]])
         ])
         cluster.step()
         cluster.step()
         #expect(cluster.all("Pod").map(\.name) == ["db-0"])  // The next waits until this one is ready.
         #expect(cluster.settle { $0.startPods() })
         #expect(cluster.all("Pod").map(\.name) == ["db-0", "db-1", "db-2"])
-        #expect(cluster.all("PersistentVolumeClaim").map(\.name).sorted() == ["data-db-0", "data-db-1", "data-db-2"])
+        #expect(
+            cluster.all("PersistentVolumeClaim").map(\.name).sorted() == [
+                "data-db-0", "data-db-1", "data-db-2",
+            ])
         #expect(cluster.all("PersistentVolumeClaim").allSatisfy { $0["status"]?["phase"] == "Bound" })
         let pod = cluster.all("Pod")[1]
-        #expect(pod.value(at: ["spec", "hostname"]) == "db-1" && pod.value(at: ["spec", "subdomain"]) == "db")
-        #expect(pod.value(at: ["spec", "volumes"])?[0]?["persistentVolumeClaim"]?["claimName"] == "data-db-1")
+        #expect(
+            pod.value(at: ["spec", "hostname"]) == "db-1" && pod.value(at: ["spec", "subdomain"]) == "db")
+        #expect(
+            pod.value(at: ["spec", "volumes"])?[0]?["persistentVolumeClaim"]?["claimName"] == "data-db-1")
         cluster.edit("StatefulSet", "db") { $0.set(1, at: ["spec", "replicas"]) }
         cluster.step()
         #expect(cluster.all("Pod").map(\.name) == ["db-0", "db-1"])
@@ -29,7 +35,9 @@ import Testing
 
     @Test("A stateful update goes from the highest pod down, and ends with one revision")
     func statefulUpdate() {
-        let cluster = FakeCluster([Sample.workload("StatefulSet", "db", ["replicas": 3, "serviceName": "db"])])
+        let cluster = FakeCluster([
+            Sample.workload("StatefulSet", "db", ["replicas": 3, "serviceName": "db"])
+        ])
         #expect(cluster.settle { $0.startPods() })
         cluster.edit("StatefulSet", "db") {
             $0.set([["name": "app", "image": "b"]], at: ["spec", "template", "spec", "containers"])
@@ -49,10 +57,14 @@ import Testing
         var set = Sample.workload("DaemonSet", "agent", [:])
         set.set(["os": "linux"], at: ["spec", "template", "spec", "nodeSelector"])
         let cluster = FakeCluster([
-            set, Sample.node("a", labels: ["os": "linux"]), Sample.node("b", labels: ["os": "linux"]), Sample.node("c"),
+            set, Sample.node("a", labels: ["os": "linux"]), Sample.node("b", labels: ["os": "linux"]),
+            Sample.node("c"),
         ])
         #expect(cluster.settle { $0.startPods() })
-        #expect(cluster.all("Pod").compactMap { $0.value(at: ["spec", "nodeName"])?.stringValue }.sorted() == ["a", "b"])
+        #expect(
+            cluster.all("Pod").compactMap { $0.value(at: ["spec", "nodeName"])?.stringValue }.sorted() == [
+                "a", "b",
+            ])
         #expect(cluster.all("DaemonSet")[0]["status"]?["numberReady"] == 2)
         cluster.edit("DaemonSet", "agent") {
             $0.set([["name": "app", "image": "b"]], at: ["spec", "template", "spec", "containers"])
@@ -68,13 +80,18 @@ import Testing
     @Test("A job ends when enough pods have succeeded, and starts none after that")
     func jobCompletes() {
         let cluster = FakeCluster([
-            Sample.workload("Job", "once", ["completions": 2, "parallelism": 1, "selector": .null], group: "batch/v1")
+            Sample.workload(
+                "Job", "once", ["completions": 2, "parallelism": 1, "selector": .null], group: "batch/v1")
         ])
-        #expect(cluster.settle { cluster in
-            for pod in cluster.all("Pod") { cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Succeeded"] } }
-        })
+        #expect(
+            cluster.settle { cluster in
+                for pod in cluster.all("Pod") {
+                    cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Succeeded"] }
+                }
+            })
         let status = cluster.all("Job")[0]["status"]
-        #expect(cluster.all("Pod").count == 2 && status?["succeeded"] == 2 && status?["completionTime"] != nil)
+        #expect(
+            cluster.all("Pod").count == 2 && status?["succeeded"] == 2 && status?["completionTime"] != nil)
         #expect(DeploymentTests.reason(cluster.all("Job")[0], "Complete") != nil)
         #expect(cluster.all("Pod")[0].labels["job-name"] == "once")
     }
@@ -82,10 +99,13 @@ import Testing
     @Test("A failing job pauses between tries and gives up at its limit")
     func jobFails() {
         let cluster = FakeCluster([
-            Sample.workload("Job", "broken", ["completions": 1, "backoffLimit": 1, "selector": .null], group: "batch/v1")
+            Sample.workload(
+                "Job", "broken", ["completions": 1, "backoffLimit": 1, "selector": .null], group: "batch/v1")
         ])
         func fail(_ cluster: FakeCluster) {
-            for pod in cluster.all("Pod") { cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Failed"] } }
+            for pod in cluster.all("Pod") {
+                cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Failed"] }
+            }
         }
         #expect(cluster.settle(after: fail))
         #expect(cluster.all("Pod").count == 1)  // The second try waits.
@@ -98,15 +118,21 @@ import Testing
     @Test("A finished job goes when its time is up")
     func jobExpires() {
         let cluster = FakeCluster([
-            Sample.workload("Job", "once", ["completions": 1, "ttlSecondsAfterFinished": 5, "selector": .null], group: "batch/v1")
+            Sample.workload(
+                "Job", "once", ["completions": 1, "ttlSecondsAfterFinished": 5, "selector": .null],
+                group: "batch/v1")
         ])
-        #expect(cluster.settle { cluster in
-            for pod in cluster.all("Pod") { cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Succeeded"] } }
-        })
+        #expect(
+            cluster.settle { cluster in
+                for pod in cluster.all("Pod") {
+                    cluster.edit("Pod", pod.name) { $0["status"] = ["phase": "Succeeded"] }
+                }
+            })
         #expect(cluster.all("Job").count == 1)
         cluster.now += 5
         #expect(cluster.settle())
-        #expect(cluster.all("Job").isEmpty && cluster.all("Pod").isEmpty)  // The pod is collected with its owner.
+        // The pod is collected with its owner.
+        #expect(cluster.all("Job").isEmpty && cluster.all("Pod").isEmpty)
     }
 }
 
@@ -122,14 +148,18 @@ import Testing
         cluster.delete("ServiceAccount", "default")
         cluster.edit("ConfigMap", "kube-root-ca.crt") { $0["data"] = ["ca.crt": "other"] }
         #expect(cluster.settle())
-        #expect(cluster.all("ServiceAccount").count == 1 && cluster.all("ConfigMap")[0]["data"] == ["ca.crt": "CA"])
+        #expect(
+            cluster.all("ServiceAccount").count == 1
+                && cluster.all("ConfigMap")[0]["data"] == ["ca.crt": "CA"])
     }
 
     @Test("A namespace that goes away is emptied, nothing is made in it, and then it is let go")
     func empties() {
         let cluster = FakeCluster([Self.namespace, Sample.deployment(), Sample.service()])
         #expect(cluster.settle { $0.startPods() })
-        cluster.edit("Namespace", "shop") { $0.set("2026-01-01T00:00:00Z", at: ["metadata", "deletionTimestamp"]) }
+        cluster.edit("Namespace", "shop") {
+            $0.set("2026-01-01T00:00:00Z", at: ["metadata", "deletionTimestamp"])
+        }
         #expect(cluster.settle())
         #expect(cluster.objects.isEmpty)
     }
@@ -154,7 +184,8 @@ import Testing
     @Test("Orphaned pods are adopted by a set that matches")
     func adopts() {
         let cluster = FakeCluster([
-            Sample.workload("ReplicaSet", "web", ["replicas": 1]), Sample.pod("a", status: EndpointsTests.ready),
+            Sample.workload("ReplicaSet", "web", ["replicas": 1]),
+            Sample.pod("a", status: EndpointsTests.ready),
         ])
         #expect(cluster.settle())
         #expect(cluster.all("Pod").map(\.name) == ["a"])
@@ -166,14 +197,17 @@ import Testing
     @Test(
         "Texts and seconds agree",
         arguments: [
-            ("1970-01-01T00:00:00Z", 0), ("2000-02-29T23:59:59Z", 951_868_799), ("2026-11-24T18:31:05Z", 1_795_545_065),
+            ("1970-01-01T00:00:00Z", 0), ("2000-02-29T23:59:59Z", 951_868_799),
+            ("2026-11-24T18:31:05Z", 1_795_545_065),
             ("2100-03-01T00:00:00Z", 4_107_542_400),
         ])
     func agrees(text: String, seconds: Int) {
         #expect(UTCTime.seconds(text) == seconds && UTCTime.text(seconds) == text)
     }
 
-    @Test("Fractions are dropped, nonsense is refused", arguments: ["2026-13-01T00:00:00Z", "x", "", "2026-11-24 18:31:05Z"])
+    @Test(
+        "Fractions are dropped, nonsense is refused",
+        arguments: ["2026-13-01T00:00:00Z", "x", "", "2026-11-24 18:31:05Z"])
     func refuses(text: String) {
         #expect(UTCTime.seconds("2026-11-24T18:31:05.123456Z") == 1_795_545_065)
         #expect(UTCTime.seconds(text) == nil)

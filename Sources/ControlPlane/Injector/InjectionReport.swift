@@ -82,7 +82,9 @@ extension Sequence<InjectionReport> {
             if case .skipped(let reasons) = report.outcome { return !reasons.contains(.unsupportedKind) }
             return report.outcome != .missingKind
         }
-        check(canInject ? [] : [""], bad: { _ in "no supported objects found" }, good: "at least one resource can be injected")
+        check(
+            canInject ? [] : [""], bad: { _ in "no supported objects found" },
+            good: "at least one resource can be injected")
         let udp = reports.filter { $0.usesUDP && $0.outcome == .injected }.map(\.reference)
         check(
             udp, bad: { "\($0) \(udp.count == 1 ? "uses" : "use") \"protocol: UDP\"" },

@@ -5,7 +5,8 @@ enum PodTemplate {
     /// Kinds that make pods, with the path to the pod template.
     private static let paths: [String: [String]] = [
         "Pod": [],
-        "Deployment": ["spec", "template"], "StatefulSet": ["spec", "template"], "DaemonSet": ["spec", "template"],
+        "Deployment": ["spec", "template"], "StatefulSet": ["spec", "template"],
+        "DaemonSet": ["spec", "template"],
         "ReplicaSet": ["spec", "template"], "ReplicationController": ["spec", "template"],
         "Job": ["spec", "template"], "CronJob": ["spec", "jobTemplate", "spec", "template"],
     ]
@@ -46,7 +47,9 @@ enum PodTemplate {
         var ports = Set(ports(of: template).map { "\($0.number)" })
         for container in containers("containers", of: template) {
             for probe in ["livenessProbe", "readinessProbe"] {
-                if let port = container.value(at: [probe, "httpGet", "port"])?.intValue { ports.insert("\(port)") }
+                if let port = container.value(at: [probe, "httpGet", "port"])?.intValue {
+                    ports.insert("\(port)")
+                }
             }
         }
         return ports.sorted().joined(separator: ",")
@@ -74,7 +77,8 @@ enum PortList {
     /// Whether `item` is a port, or two with a dash in ascending order.
     static func isPortOrRange(_ item: String) -> Bool {
         let bounds = item.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
-        guard (1...2).contains(bounds.count), let first = bounds[0], let last = bounds[bounds.count - 1] else {
+        guard (1...2).contains(bounds.count), let first = bounds[0], let last = bounds[bounds.count - 1]
+        else {
             return false
         }
         return first > 0 && first <= last

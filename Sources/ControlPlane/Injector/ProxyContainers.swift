@@ -49,11 +49,15 @@ struct ProxyContainers {
     /// The init container that redirects the pod's traffic to the proxy.
     func initContainer() -> JSONValue {
         let own = ["\(settings.controlPort)", "\(settings.adminPort)"]
-        let inbound = own + PortList.valid(settings.text("skip-inbound-ports") ?? settings.values.skipInboundPorts)
-        let outbound = PortList.valid(settings.text("skip-outbound-ports") ?? settings.values.skipOutboundPorts)
+        let inbound =
+            own + PortList.valid(settings.text("skip-inbound-ports") ?? settings.values.skipInboundPorts)
+        let outbound = PortList.valid(
+            settings.text("skip-outbound-ports") ?? settings.values.skipOutboundPorts)
         var args = [
-            "--incoming-proxy-port", "\(settings.inboundPort)", "--outgoing-proxy-port", "\(settings.outboundPort)",
-            "--proxy-uid", "\(settings.proxyUID)", "--inbound-ports-to-ignore", inbound.joined(separator: ","),
+            "--incoming-proxy-port", "\(settings.inboundPort)", "--outgoing-proxy-port",
+            "\(settings.outboundPort)",
+            "--proxy-uid", "\(settings.proxyUID)", "--inbound-ports-to-ignore",
+            inbound.joined(separator: ","),
         ]
         if !outbound.isEmpty { args += ["--outbound-ports-to-ignore", outbound.joined(separator: ",")] }
         if let subnets = settings.text("skip-subnets") { args += ["--subnets-to-ignore", subnets] }
@@ -80,7 +84,8 @@ struct ProxyContainers {
         let admin = JSONValue.int(Int64(settings.adminPort))
         var container: JSONValue = [
             "name": "linkerd-proxy",
-            "image": .string("\(settings.text("proxy-image") ?? settings.values.proxyImage):\(settings.proxyVersion)"),
+            "image": .string(
+                "\(settings.text("proxy-image") ?? settings.values.proxyImage):\(settings.proxyVersion)"),
             "imagePullPolicy": .string(settings.pullPolicy),
             "env": .array(environment()),
             "ports": [
@@ -103,7 +108,8 @@ struct ProxyContainers {
         var resources = JSONValue.object([:])
         for (bound, suffix) in [("requests", "request"), ("limits", "limit")] {
             for (resource, name) in [
-                ("cpu", "proxy-cpu"), ("memory", "proxy-memory"), ("ephemeral-storage", "proxy-ephemeral-storage"),
+                ("cpu", "proxy-cpu"), ("memory", "proxy-memory"),
+                ("ephemeral-storage", "proxy-ephemeral-storage"),
             ] {
                 guard let quantity = settings.text("\(name)-\(suffix)") else { continue }
                 resources.set(.string(quantity), at: [bound, resource])
@@ -168,14 +174,18 @@ struct ProxyContainers {
 
     private func optionalEnvironment() -> [(String, String)] {
         var pairs: [(String, String)] = []
-        if let cores = settings.text("proxy-cpu-limit").flatMap(Self.wholeCores) { pairs.append(("CORES", "\(cores)")) }
+        if let cores = settings.text("proxy-cpu-limit").flatMap(Self.wholeCores) {
+            pairs.append(("CORES", "\(cores)"))
+        }
         if settings.isIngress { pairs.append(("INGRESS_MODE", "true")) }
         for direction in ["inbound", "outbound"]
         where settings.isTrue("proxy-disable-\(direction)-protocol-detect-timeout") {
             pairs.append(("\(direction.uppercased())_DETECT_TIMEOUT", "365d"))
         }
         if let format = settings.text("access-log") { pairs.append(("ACCESS_LOG", format)) }
-        if let grace = settings.milliseconds("shutdown-grace-period") { pairs.append(("SHUTDOWN_GRACE_PERIOD", grace)) }
+        if let grace = settings.milliseconds("shutdown-grace-period") {
+            pairs.append(("SHUTDOWN_GRACE_PERIOD", grace))
+        }
         return pairs
     }
 

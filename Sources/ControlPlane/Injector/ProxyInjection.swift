@@ -65,7 +65,9 @@ public struct ProxyInjection: Sendable {
         let name = metadata?["name"]?.stringValue ?? metadata?["generateName"]?.stringValue ?? ""
         var changed = document
         let (outcome, udp): (InjectionReport.Outcome, Bool) =
-            PodTemplate.path(ofKind: kind).map { change(&changed, kind, $0) } ?? (.skipped([.unsupportedKind]), false)
+            PodTemplate.path(ofKind: kind).map { change(&changed, kind, $0) } ?? (
+                .skipped([.unsupportedKind]), false
+            )
         let report = InjectionReport(kind: kind.lowercased(), name: name, outcome: outcome, usesUDP: udp)
         return InjectionResult(document: changed, reports: [report])
     }
@@ -90,7 +92,8 @@ public struct ProxyInjection: Sendable {
         pod.set(.string(values.createdBy), at: ["metadata", "annotations", "linkerd.io/created-by"])
         pod.set("disabled", at: ["metadata", "annotations", "linkerd.io/identity-mode"])
         pod.set(.string(settings.proxyVersion), at: ["metadata", "annotations", "linkerd.io/proxy-version"])
-        pod.set(.string(values.controlPlaneNamespace), at: ["metadata", "labels", "linkerd.io/control-plane-ns"])
+        pod.set(
+            .string(values.controlPlaneNamespace), at: ["metadata", "labels", "linkerd.io/control-plane-ns"])
         if let namespace = object.value(at: ["metadata", "namespace"])?.stringValue {
             pod.set(.string(namespace), at: ["metadata", "labels", "linkerd.io/workload-ns"])
         }

@@ -33,7 +33,9 @@ public enum YAMLText {
             for (key, child) in mapping {
                 guard let name = key.scalar?.string else { continue }
                 if name == "<<" {
-                    for (inherited, member) in value(of: child).objectValue ?? [:] { merged[inherited] = member }
+                    for (inherited, member) in value(of: child).objectValue ?? [:] {
+                        merged[inherited] = member
+                    }
                 } else {
                     members[name] = value(of: child)
                 }
@@ -41,7 +43,9 @@ public enum YAMLText {
             return .object(merged.merging(members) { _, own in own })
         case .sequence(let sequence): return .array(sequence.map(value(of:)))
         case .scalar(let scalar):
-            guard scalar.style == .plain || scalar.style == .any, scalar.tag.rawValue != "tag:yaml.org,2002:str" else {
+            guard scalar.style == .plain || scalar.style == .any,
+                scalar.tag.rawValue != "tag:yaml.org,2002:str"
+            else {
                 return .string(scalar.string)
             }
             return resolve(plain: scalar.string)
@@ -57,13 +61,16 @@ public enum YAMLText {
         case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .bool(false)
         default: break
         }
-        guard let first = text.utf8.first, first == UInt8(ascii: "-") || first == UInt8(ascii: "+")
-            || first == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
+        guard let first = text.utf8.first,
+            first == UInt8(ascii: "-") || first == UInt8(ascii: "+")
+                || first == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
         else { return .string(text) }
         let digits = text.hasPrefix("+") ? String(text.dropFirst()) : text
         if digits.hasPrefix("0x"), let number = Int64(digits.dropFirst(2), radix: 16) { return .int(number) }
         if digits.hasPrefix("0o"), let number = Int64(digits.dropFirst(2), radix: 8) { return .int(number) }
-        if digits.count > 1, digits.hasPrefix("0"), let octal = Int64(digits.dropFirst(), radix: 8) { return .int(octal) }
+        if digits.count > 1, digits.hasPrefix("0"), let octal = Int64(digits.dropFirst(), radix: 8) {
+            return .int(octal)
+        }
         if let number = Int64(digits) { return .int(number) }
         // Double() also accepts words such as `infinity` and hexadecimal floats, which YAML does not.
         let isDecimal = digits.utf8.allSatisfy { byte in
@@ -139,14 +146,16 @@ struct YAMLWriter {
     /// The lines of a text that a literal block can hold; `nil` when it takes quotes or one line.
     private static func literalLines(_ string: String) -> [Substring]? {
         guard string.contains("\n"), !string.hasSuffix("\n\n"), string.first != " ", string.first != "\n",
-            !string.unicodeScalars.contains(where: { $0.value < 0x20 && $0 != "\n" || $0.value == 0x7F || $0.value == 0xFEFF })
+            !string.unicodeScalars.contains(where: {
+                $0.value < 0x20 && $0 != "\n" || $0.value == 0x7F || $0.value == 0xFEFF
+            })
         else { return nil }
         var lines = string.split(separator: "\n", omittingEmptySubsequences: false)
         if string.hasSuffix("\n") { lines.removeLast() }
         return lines.contains { $0.last == " " } ? nil : lines
     }
 
-    /// A string plain where every YAML reader takes it for that string, else in double quotes with JSON's escapes.
+    /// A string plain where every YAML reader takes it for that string, else in double quotes.
     private static func scalar(_ string: String) -> String {
         if isPlain(string) { return string }
         var quoted = ""
@@ -162,11 +171,17 @@ struct YAMLWriter {
     }
 
     private static func isPlain(_ string: String) -> Bool {
-        guard let first = string.first, YAMLText.resolve(plain: string) == .string(string) else { return false }
-        if first == " " || string.last == " " || string.last == ":" || string.contains(": ") || string.contains(" #") {
+        guard let first = string.first, YAMLText.resolve(plain: string) == .string(string) else {
             return false
         }
-        if "!&*?|>%@`\"'#{}[],=<:".contains(first) || string.hasPrefix("- ") || ["-", "---", "..."].contains(string) {
+        if first == " " || string.last == " " || string.last == ":" || string.contains(": ")
+            || string.contains(" #")
+        {
+            return false
+        }
+        if "!&*?|>%@`\"'#{}[],=<:".contains(first) || string.hasPrefix("- ")
+            || ["-", "---", "..."].contains(string)
+        {
             return false
         }
         if ["y", "Y", "n", "N"].contains(string) { return false }

@@ -89,7 +89,8 @@ package struct VotingService: RegistrableRPCService {
                 return Emojivoto_V1_VoteResponse()
             }
         }
-        router.registerUnary(DemoService.voting, "Results", metrics: metrics) { (_: Emojivoto_V1_ResultsRequest) in
+        router.registerUnary(DemoService.voting, "Results", metrics: metrics) {
+            (_: Emojivoto_V1_ResultsRequest) in
             var response = Emojivoto_V1_ResultsResponse()
             response.results = poll.results().map { result in
                 var message = Emojivoto_V1_VotingResult()

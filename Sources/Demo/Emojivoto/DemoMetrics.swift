@@ -1,7 +1,7 @@
 import MeshMetrics
 import Synchronization
 
-/// Counters of one backend: RPCs by method and code, and votes by emoji. Cold path: a lock an RPC is fine here.
+/// Counters of one backend: RPCs by method and code, and votes by emoji. One lock an RPC is fine here.
 package final class DemoMetrics: Sendable {
     private struct Handled: Hashable, Comparable {
         let service: String

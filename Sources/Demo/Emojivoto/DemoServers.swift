@@ -2,8 +2,8 @@
 
 package import GRPCCore
 import GRPCNIOTransportHTTP2Posix
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 package import Logging
 import NIOCore
 package import ServiceLifecycle
@@ -70,7 +70,8 @@ package enum DemoServers {
     ) -> [any Service] {
         let metrics = DemoMetrics()
         return [
-            GRPCBackend(services: [EmojiService(metrics: metrics)], port: config.grpcPort, onListening: onGRPC),
+            GRPCBackend(
+                services: [EmojiService(metrics: metrics)], port: config.grpcPort, onListening: onGRPC),
             metricsServer(metrics, port: config.metricsPort, logger: logger, onListening: onMetrics),
         ]
     }
@@ -100,7 +101,9 @@ package enum DemoServers {
             router: WebAPI(emoji: emoji, voting: voting, logger: logger).router(),
             configuration: .init(address: .hostname("0.0.0.0", port: config.port), serverName: "emojivoto"),
             onServerRunning: { await onListening($0.localAddress?.port ?? 0) }, logger: logger)
-        return [GRPCClientService(client: emoji.client), GRPCClientService(client: voting.client), application]
+        return [
+            GRPCClientService(client: emoji.client), GRPCClientService(client: voting.client), application,
+        ]
     }
 
     private static func metricsServer(

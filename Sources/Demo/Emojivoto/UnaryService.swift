@@ -34,7 +34,8 @@ extension RPCError.Code {
     var metricName: String {
         let words = description.split(whereSeparator: { $0 == "_" || $0 == " " })
         return words.map { word in
-            word.contains(where: \.isLowercase) ? word.prefix(1).uppercased() + word.dropFirst() : word.capitalizedWord
+            word.contains(where: \.isLowercase)
+                ? word.prefix(1).uppercased() + word.dropFirst() : word.capitalizedWord
         }.joined()
     }
 }
@@ -62,7 +63,8 @@ package struct BackendClient: Sendable {
             config.backoff.max = .seconds(2)
         }
         let transport = try Transport(
-            target: .dns(host: address.host, port: address.port), transportSecurity: .plaintext, config: config)
+            target: .dns(host: address.host, port: address.port), transportSecurity: .plaintext,
+            config: config)
         self.client = GRPCClient(transport: transport)
         self.service = service
     }

@@ -58,7 +58,9 @@ package struct VoteBot: Service {
             let list = try await get("/api/list", with: client)
             let entries = try JSONDecoder().decode([WebAPI.ListEntry].self, from: list.body)
             var generator = SystemRandomNumberGenerator()
-            guard let choice = VotePicker.pick(from: entries.map(\.shortcode), using: &generator) else { return }
+            guard let choice = VotePicker.pick(from: entries.map(\.shortcode), using: &generator) else {
+                return
+            }
             let answer = try await get("/api/vote?choice=\(choice)", with: client)
             logger.debug("Voted", metadata: ["choice": "\(choice)", "status": "\(answer.status)"])
         } catch {

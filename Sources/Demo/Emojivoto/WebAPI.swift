@@ -54,7 +54,8 @@ struct WebAPI: Sendable {
         for result in response.results {
             let found = try await find(result.shortcode)
             entries.append(
-                LeaderboardEntry(shortcode: result.shortcode, unicode: found.unicode, votes: "\(result.votes)"))
+                LeaderboardEntry(
+                    shortcode: result.shortcode, unicode: found.unicode, votes: "\(result.votes)"))
         }
         return entries
     }
@@ -63,7 +64,8 @@ struct WebAPI: Sendable {
         guard !shortcode.isEmpty else {
             return Self.failure(.badRequest, "Emoji choice [\(shortcode)] is mandatory")
         }
-        guard try await !find(shortcode).shortcode.isEmpty, let choice = EmojiCatalogue.choice(shortcode) else {
+        guard try await !find(shortcode).shortcode.isEmpty, let choice = EmojiCatalogue.choice(shortcode)
+        else {
             return Self.failure(.badRequest, "Choice [\(shortcode)] is not an emoji of this poll")
         }
         _ = try await voting.call(
@@ -84,7 +86,9 @@ struct WebAPI: Sendable {
         do {
             return try await body()
         } catch {
-            let text = (error as? RPCError).map { "rpc error: code = \($0.code.metricName) desc = \($0.message)" }
+            let text = (error as? RPCError).map {
+                "rpc error: code = \($0.code.metricName) desc = \($0.message)"
+            }
             logger.debug("Backend call failed", metadata: ["error": "\(error)"])
             return Self.failure(.internalServerError, text ?? "\(error)")
         }

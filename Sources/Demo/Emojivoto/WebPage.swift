@@ -44,8 +44,8 @@ enum WebPage {
         .ballot button:hover, .ballot button:focus-visible { outline: 3px solid var(--accent); }
         .choice { font-size: 6rem; line-height: 1.2; margin: 1rem 0; }
         .error { color: var(--bad); }
-        .actions a, .actions button { display: inline-block; margin: .5rem; padding: .6rem 1.2rem; font: inherit;
-          color: var(--card); background: var(--accent); border: 0; border-radius: .5rem; cursor: pointer;
+        .actions a, .actions button { display: inline-block; margin: .5rem; padding: .6rem 1.2rem;
+          font: inherit; color: var(--card); background: var(--accent); border: 0; border-radius: .5rem; cursor: pointer;
           text-decoration: none; }
         table { margin: 1rem auto; border-collapse: collapse; min-width: 20rem; background: var(--card); }
         th, td { padding: .4rem 1rem; border-bottom: 1px solid var(--rule); text-align: left; }
@@ -84,14 +84,17 @@ enum WebPage {
           try {
             const list = await json("/api/list");
             const items = list.map((emoji) => element("li", {}, element("button",
-              { title: emoji.shortcode, "aria-label": `Vote for ${emoji.shortcode}`, onclick: () => vote(emoji) },
+              { title: emoji.shortcode, "aria-label": `Vote for ${emoji.shortcode}`,
+                onclick: () => vote(emoji) },
               emoji.unicode)));
-            show(element("h1", {}, "Pick your favourite emoji"), element("ul", { class: "ballot" }, ...items));
+            show(element("h1", {}, "Pick your favourite emoji"),
+              element("ul", { class: "ballot" }, ...items));
           } catch (error) { failed(error.message, ballot); }
         }
 
         async function vote(emoji) {
-          const response = await fetch(`/api/vote?choice=${encodeURIComponent(emoji.shortcode)}`).catch(() => null);
+          const path = `/api/vote?choice=${encodeURIComponent(emoji.shortcode)}`;
+          const response = await fetch(path).catch(() => null);
           if (response && response.ok) {
             show(element("h1", {}, "You voted for"), element("div", { class: "choice" }, emoji.unicode),
               element("p", {}, emoji.shortcode), actions(again(), board()));
@@ -99,8 +102,8 @@ enum WebPage {
             const status = response ? `${response.status}` : "no answer";
             show(element("h1", { class: "error" }, "Uh-oh: your vote was lost"),
               element("div", { class: "choice" }, emoji.unicode),
-              element("p", {}, `Voting for ${emoji.shortcode} failed (${status}). We look into it; until then, `
-                + "there are other fine emoji."), actions(again(), board()));
+              element("p", {}, `Voting for ${emoji.shortcode} failed (${status}). We look into it; `
+                + "until then, there are other fine emoji."), actions(again(), board()));
           }
         }
 
@@ -129,7 +132,8 @@ enum WebPage {
 
     static let icon = """
         <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" \
-        fill="#f5c542"/><circle cx="11" cy="13" r="2"/><circle cx="21" cy="13" r="2"/><path d="M9 19q7 8 14 0" \
+        fill="#f5c542"/><circle cx="11" cy="13" r="2"/><circle cx="21" cy="13" r="2"/>\
+        <path d="M9 19q7 8 14 0" \
         fill="none" stroke="#000" stroke-width="2"/></svg>
         """
 }

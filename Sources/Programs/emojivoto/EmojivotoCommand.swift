@@ -25,7 +25,8 @@ struct EmojivotoCommand: AsyncParsableCommand {
     }
 
     struct Voting: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The votes (gRPC); one emoji's vote fails on purpose.")
+        static let configuration = CommandConfiguration(
+            abstract: "The votes (gRPC); one emoji's vote fails on purpose.")
         func run() async throws {
             let config = try DemoProcess.reading { try BackendConfig(from: DemoProcess.environment) }
             try await DemoProcess.serve(DemoServers.voting(config, logger: DemoProcess.logger))

@@ -31,7 +31,9 @@ extension ActionPerformer {
         }
         let base = apiVersion.contains("/") ? "/apis/\(apiVersion)" : "/api/\(apiVersion)"
         let resources = try await find(base)?["resources"]?.arrayValue ?? []
-        let match = resources.first { $0["kind"]?.stringValue == kind && $0["name"]?.stringValue?.contains("/") == false }
+        let match = resources.first {
+            $0["kind"]?.stringValue == kind && $0["name"]?.stringValue?.contains("/") == false
+        }
         guard let match, let plural = match["name"]?.stringValue else { return nil }
         let isNamespaced = match["namespaced"]?.boolValue == true && !namespace.isEmpty
         return base + (isNamespaced ? "/namespaces/\(namespace)" : "") + "/\(plural)/\(name)"
@@ -49,7 +51,8 @@ extension ActionPerformer {
             for item in items where item.value(at: ["metadata", "deletionTimestamp"]) == nil {
                 do {
                     _ = try await client.raw(
-                        "DELETE", path: "\(collection)/\(item.name)", body: nil, contentType: "application/json")
+                        "DELETE", path: "\(collection)/\(item.name)", body: nil,
+                        contentType: "application/json")
                 } catch let error as KubernetesError where error.isNotFound || error.isConflict {
                     continue
                 }
@@ -58,7 +61,8 @@ extension ActionPerformer {
         let path = ControlledKind.namespaces.resource.path(namespace: nil, name: namespace)
         guard isEmpty, var object = try await find(path) else { return }
         object.set([], at: ["spec", "finalizers"])
-        _ = try await client.raw("PUT", path: path + "/finalize", body: object, contentType: "application/json")
+        _ = try await client.raw(
+            "PUT", path: path + "/finalize", body: object, contentType: "application/json")
     }
 
     /// Paths of every namespaced collection that can be listed and deleted from, one version a group.
@@ -73,7 +77,8 @@ extension ActionPerformer {
         for base in bases {
             for resource in try await find(base)?["resources"]?.arrayValue ?? [] {
                 let verbs = (resource["verbs"]?.arrayValue ?? []).compactMap(\.stringValue)
-                guard resource["namespaced"]?.boolValue == true, verbs.contains("list"), verbs.contains("delete"),
+                guard resource["namespaced"]?.boolValue == true, verbs.contains("list"),
+                    verbs.contains("delete"),
                     let plural = resource["name"]?.stringValue, !plural.contains("/")
                 else { continue }
                 collections.append("\(base)/namespaces/\(namespace)/\(plural)")
@@ -93,10 +98,13 @@ extension ActionPerformer {
         let suffix = String(UInt64.random(in: .min ... .max), radix: 16)
         let event: JSONValue = [
             "apiVersion": "v1", "kind": "Event",
-            "metadata": ["name": .string("\(object.name).\(suffix)"), "namespace": .string(object.namespace)],
+            "metadata": [
+                "name": .string("\(object.name).\(suffix)"), "namespace": .string(object.namespace),
+            ],
             "involvedObject": [
                 "apiVersion": .string(kind.resource.apiVersion), "kind": .string(kind.resource.kind),
-                "name": .string(object.name), "namespace": .string(object.namespace), "uid": .string(object.uid),
+                "name": .string(object.name), "namespace": .string(object.namespace),
+                "uid": .string(object.uid),
             ],
             "type": .string(type), "reason": .string(reason), "message": .string(message), "count": 1,
             "firstTimestamp": time, "lastTimestamp": time, "source": ["component": .string(component)],

@@ -83,7 +83,8 @@ final class ActionPerformer {
             let object = try await client.raw(
                 "PATCH", path: path, body: body, contentType: "application/merge-patch+json")
             expect(kind, object)
-        case .delete(let kind, let key, let uid, let grace): try await delete(kind, key, uid: uid, graceSeconds: grace)
+        case .delete(let kind, let key, let uid, let grace):
+            try await delete(kind, key, uid: uid, graceSeconds: grace)
         case .collect(let kind, let key, let uid, let owners):
             if try await areGone(owners, namespace: key.namespace) { try await delete(kind, key, uid: uid) }
         case .collectStranded(let key, let uid, let node):
@@ -106,7 +107,8 @@ final class ActionPerformer {
             message: "Created \(word): \(created.name)", now: now)
     }
 
-    func delete(_ kind: ControlledKind, _ key: ObjectKey, uid: String, graceSeconds: Int? = nil) async throws {
+    func delete(_ kind: ControlledKind, _ key: ObjectKey, uid: String, graceSeconds: Int? = nil) async throws
+    {
         var options: JSONValue = [
             "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": ["uid": .string(uid)],
             "propagationPolicy": "Background",
@@ -149,7 +151,9 @@ final class ActionPerformer {
         memory.retryAt = now + min(Self.retrySecondsMax, 1 << min(10, memory.count - 1))
         failures[label] = memory
         logger.warning("Action failed", metadata: ["action": "\(label)", "error": "\(error)"])
-        guard case .create(.pods, let pod) = action, memory.count == 1, let owner = owner(of: pod) else { return }
+        guard case .create(.pods, let pod) = action, memory.count == 1, let owner = owner(of: pod) else {
+            return
+        }
         await report(
             on: owner.object, kind: owner.kind, type: "Warning", reason: "FailedCreate",
             message: "Error creating: \(failure?.message ?? "\(error)")", now: now)
@@ -158,11 +162,13 @@ final class ActionPerformer {
     private func owner(of object: JSONValue) -> (object: JSONValue, kind: ControlledKind)? {
         guard let reference = object.ownerReferences.first(where: { $0["controller"]?.boolValue == true }),
             let kind = ControlledKind(
-                apiVersion: reference["apiVersion"]?.stringValue ?? "", kind: reference["kind"]?.stringValue ?? ""),
+                apiVersion: reference["apiVersion"]?.stringValue ?? "",
+                kind: reference["kind"]?.stringValue ?? ""),
             kind != .services
         else { return nil }
         let metadata: JSONValue = [
-            "name": reference["name"] ?? .null, "namespace": .string(object.namespace), "uid": reference["uid"] ?? .null,
+            "name": reference["name"] ?? .null, "namespace": .string(object.namespace),
+            "uid": reference["uid"] ?? .null,
         ]
         return (["metadata": metadata], kind)
     }
@@ -171,7 +177,9 @@ final class ActionPerformer {
     private static func label(_ action: Action) -> String {
         switch action {
         case .create(let kind, let object):
-            let name = object.name.isEmpty ? object.value(at: ["metadata", "generateName"])?.stringValue ?? "" : object.name
+            let name =
+                object.name.isEmpty
+                ? object.value(at: ["metadata", "generateName"])?.stringValue ?? "" : object.name
             return "create \(kind.rawValue) \(object.namespace)/\(name)"
         case .patch(let kind, let key, let subresource, _):
             return "patch \(kind.rawValue) \(key) \(subresource ?? "")"
@@ -179,7 +187,8 @@ final class ActionPerformer {
         case .collect(let kind, let key, _, _): return "collect \(kind.rawValue) \(key)"
         case .collectStranded(let key, _, _): return "collect pod \(key)"
         case .finalizeNamespace(let name): return "finalize \(name)"
-        case .event(let object, let kind, let reason, _): return "event \(kind.rawValue) \(object.key) \(reason)"
+        case .event(let object, let kind, let reason, _):
+            return "event \(kind.rawValue) \(object.key) \(reason)"
         }
     }
 }

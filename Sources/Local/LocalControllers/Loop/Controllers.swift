@@ -23,7 +23,8 @@ public struct Controllers: Sendable {
     /// Runs until the task is cancelled.
     public func run() async {
         let caches = KindCaches(client: client, logger: logger)
-        let (ticks, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (ticks, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withTaskGroup(of: Void.self) { group in
             for cache in caches.all {
                 group.addTask { await cache.run() }
@@ -60,12 +61,15 @@ package enum ControllerPlans {
     /// All that is to be done in `state`.
     package static func actions(for state: ClusterState) -> [Action] {
         let plans = [
-            NamespacePlan.plan, ClaimPlan.plan, DeploymentPlan.plan, ReplicaSetPlan.plan, StatefulSetPlan.plan,
+            NamespacePlan.plan, ClaimPlan.plan, DeploymentPlan.plan, ReplicaSetPlan.plan,
+            StatefulSetPlan.plan,
             DaemonSetPlan.plan, JobPlan.plan, EndpointsPlan.plan, EndpointSlicePlan.plan, GarbagePlan.plan,
         ]
         return plans.flatMap { $0(state) }.filter { action in
             // The server would refuse, and what is there goes soon.
-            if case .create(_, let object) = action { return !state.isTerminating(namespace: object.namespace) }
+            if case .create(_, let object) = action {
+                return !state.isTerminating(namespace: object.namespace)
+            }
             return true
         }
     }

@@ -65,10 +65,13 @@ struct KindCaches: Sendable {
             TypedCache(kind, client: client, logger: logger)
         }
         all = [
-            cache(Namespaces.self), cache(Nodes.self), cache(Pods.self), cache(Services.self), cache(EndpointsKind.self),
+            cache(Namespaces.self), cache(Nodes.self), cache(Pods.self), cache(Services.self),
+            cache(EndpointsKind.self),
             cache(ConfigMaps.self), cache(Secrets.self), cache(ServiceAccounts.self), cache(Claims.self),
-            cache(Deployments.self), cache(ReplicaSets.self), cache(StatefulSets.self), cache(DaemonSets.self),
-            cache(ControllerRevisions.self), cache(Jobs.self), cache(CronJobs.self), cache(EndpointSlices.self),
+            cache(Deployments.self), cache(ReplicaSets.self), cache(StatefulSets.self),
+            cache(DaemonSets.self),
+            cache(ControllerRevisions.self), cache(Jobs.self), cache(CronJobs.self),
+            cache(EndpointSlices.self),
         ]
     }
 

@@ -32,7 +32,8 @@ package struct ClusterState: Sendable {
         for object in list {
             guard
                 let kind = ControlledKind(
-                    apiVersion: object["apiVersion"]?.stringValue ?? "", kind: object["kind"]?.stringValue ?? "")
+                    apiVersion: object["apiVersion"]?.stringValue ?? "",
+                    kind: object["kind"]?.stringValue ?? "")
             else { continue }
             objects[kind, default: [:]][object.key] = object
         }

@@ -4,7 +4,8 @@ package import MeshModel
 /// Kinds of object that the controllers watch.
 package enum ControlledKind: String, CaseIterable, Sendable {
     case namespaces, nodes, pods, services, endpoints, configMaps, secrets, serviceAccounts, claims
-    case deployments, replicaSets, statefulSets, daemonSets, controllerRevisions, jobs, cronJobs, endpointSlices
+    case deployments, replicaSets, statefulSets, daemonSets, controllerRevisions, jobs, cronJobs,
+        endpointSlices
 
     /// Where the API server keeps them.
     package var resource: APIResource {
@@ -67,7 +68,9 @@ extension JSONValue {
         ownerReferences.first { $0["controller"]?.boolValue == true }?["uid"]?.stringValue
     }
     /// Creation in seconds since 1970; 0 when unknown.
-    var createdAt: Int { value(at: ["metadata", "creationTimestamp"])?.stringValue.flatMap(UTCTime.seconds) ?? 0 }
+    var createdAt: Int {
+        value(at: ["metadata", "creationTimestamp"])?.stringValue.flatMap(UTCTime.seconds) ?? 0
+    }
     var replicasWanted: Int { max(0, value(at: ["spec", "replicas"])?.intValue ?? 1) }
 
     static func strings(_ value: JSONValue?) -> [String: String] {

@@ -16,7 +16,9 @@ extension JSONValue {
     var isReadyPod: Bool { condition("Ready")?["status"]?.stringValue == "True" }
 
     /// When the pod last became ready, or ceased to be; 0 when unknown.
-    var readySince: Int { condition("Ready")?["lastTransitionTime"]?.stringValue.flatMap(UTCTime.seconds) ?? 0 }
+    var readySince: Int {
+        condition("Ready")?["lastTransitionTime"]?.stringValue.flatMap(UTCTime.seconds) ?? 0
+    }
 
     /// Ready for at least `minReadySeconds`.
     func isAvailablePod(minReadySeconds: Int, now: Int) -> Bool {
@@ -41,7 +43,8 @@ enum PodRanking {
         let phases = ["Pending": 0, "Unknown": 1, "Running": 2]
         let cost = pod.annotations["controller.kubernetes.io/pod-deletion-cost"].flatMap { Int($0) } ?? 0
         return [
-            isAssigned ? 1 : 0, phases[pod.phase] ?? 1, pod.isReadyPod ? 1 : 0, cost, pod.isReadyPod ? -pod.readySince : 0,
+            isAssigned ? 1 : 0, phases[pod.phase] ?? 1, pod.isReadyPod ? 1 : 0, cost,
+            pod.isReadyPod ? -pod.readySince : 0,
             -pod.restartCount, -pod.createdAt,
         ]
     }
@@ -76,7 +79,8 @@ enum PodMaker {
     static func reference(to owner: JSONValue, kind: ControlledKind) -> JSONValue {
         [
             "apiVersion": .string(kind.resource.apiVersion), "kind": .string(kind.resource.kind),
-            "name": .string(owner.name), "uid": .string(owner.uid), "controller": true, "blockOwnerDeletion": true,
+            "name": .string(owner.name), "uid": .string(owner.uid), "controller": true,
+            "blockOwnerDeletion": true,
         ]
     }
 }

@@ -10,7 +10,8 @@ struct Selector {
         pairs = JSONValue.strings(selector?["matchLabels"])
         expressions = (selector?["matchExpressions"]?.arrayValue ?? []).map { expression in
             (
-                key: expression["key"]?.stringValue ?? "", operation: expression["operator"]?.stringValue ?? "",
+                key: expression["key"]?.stringValue ?? "",
+                operation: expression["operator"]?.stringValue ?? "",
                 values: Set((expression["values"]?.arrayValue ?? []).compactMap(\.stringValue))
             )
         }
@@ -45,7 +46,9 @@ enum Share {
     static func count(_ value: JSONValue?, of total: Int, roundingUp: Bool, default fallback: String) -> Int {
         if let number = value?.intValue { return max(0, number) }
         let text = value?.stringValue ?? fallback
-        guard text.hasSuffix("%"), let percent = Int(text.dropLast()), percent >= 0 else { return max(0, Int(text) ?? 0) }
+        guard text.hasSuffix("%"), let percent = Int(text.dropLast()), percent >= 0 else {
+            return max(0, Int(text) ?? 0)
+        }
         return roundingUp ? (percent * total + 99) / 100 : percent * total / 100
     }
 }
@@ -63,7 +66,8 @@ enum Conditions {
         let isSame = old?["status"]?.stringValue == status && old?["reason"]?.stringValue == reason
         if isSame, !isProgress, old?["message"]?.stringValue == message { return conditions }
         var new: JSONValue = [
-            "type": .string(type), "status": .string(status), "reason": .string(reason), "message": .string(message),
+            "type": .string(type), "status": .string(status), "reason": .string(reason),
+            "message": .string(message),
         ]
         let keepsTransition = old?["status"]?.stringValue == status
         new["lastTransitionTime"] = keepsTransition ? old?["lastTransitionTime"] : .string(UTCTime.text(now))
@@ -76,7 +80,9 @@ enum Conditions {
 /// Writes of a status.
 enum StatusPatch {
     /// The patch that brings `object`'s status to `wanted`; nothing when it is there.
-    static func actions(_ kind: ControlledKind, _ object: JSONValue, _ wanted: [String: JSONValue]) -> [Action] {
+    static func actions(_ kind: ControlledKind, _ object: JSONValue, _ wanted: [String: JSONValue])
+        -> [Action]
+    {
         let current = object["status"]?.objectValue ?? [:]
         let changed = wanted.filter { key, value in
             let old = current[key] ?? .null

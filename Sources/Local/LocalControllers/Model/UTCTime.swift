@@ -4,7 +4,9 @@ package enum UTCTime {
     /// Seconds since 1970 of `2026-11-24T18:31:05Z`, fractions dropped; `nil` for anything else.
     package static func seconds(_ text: String) -> Int? {
         let utf8 = Array(text.utf8)
-        guard utf8.count >= 20, utf8.last == UInt8(ascii: "Z"), utf8[10] == UInt8(ascii: "T") else { return nil }
+        guard utf8.count >= 20, utf8.last == UInt8(ascii: "Z"), utf8[10] == UInt8(ascii: "T") else {
+            return nil
+        }
         func number(_ range: Range<Int>) -> Int? {
             var value = 0
             for byte in utf8[range] {
@@ -13,7 +15,8 @@ package enum UTCTime {
             }
             return value
         }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
+            let hour = number(11..<13),
             let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month)
         else { return nil }
         let shifted = month <= 2 ? year - 1 : year

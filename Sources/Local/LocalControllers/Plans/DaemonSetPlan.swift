@@ -13,8 +13,10 @@ package enum DaemonSetPlan {
         let template = set.value(at: ["spec", "template"]) ?? [:]
         let revision = TemplateHash.of(template)
         let wantedLabels = JSONValue.strings(template.value(at: ["spec", "nodeSelector"]))
-        let nodes = state.all(.nodes).filter { node in wantedLabels.allSatisfy { node.labels[$0.key] == $0.value } }
-            .map(\.name)
+        let nodes = state.all(.nodes).filter { node in
+            wantedLabels.allSatisfy { node.labels[$0.key] == $0.value }
+        }
+        .map(\.name)
         let owned = state.controlled(.pods, by: set.uid)
         let byNode = Dictionary(grouping: owned) { $0.value(at: ["spec", "nodeName"])?.stringValue ?? "" }
         var actions: [Action] = []
@@ -25,7 +27,8 @@ package enum DaemonSetPlan {
             }
             // A pod that is still leaving keeps its place: two at once could fight over ports of the node.
             guard present.allSatisfy({ $0.isFinished && !$0.isTerminating }) else { continue }
-            var pod = PodMaker.pod(from: template, owner: set, kind: .daemonSets, labels: [revisionKey: revision])
+            var pod = PodMaker.pod(
+                from: template, owner: set, kind: .daemonSets, labels: [revisionKey: revision])
             pod.set(.string(node), at: ["spec", "nodeName"])
             actions.append(.create(.pods, pod))
         }
@@ -34,7 +37,9 @@ package enum DaemonSetPlan {
                 actions.append(.delete(.pods, pod.key, uid: pod.uid, graceSeconds: nil))
             }
         }
-        let active = owned.filter { $0.isActivePod && nodes.contains($0.value(at: ["spec", "nodeName"])?.stringValue ?? "") }
+        let active = owned.filter {
+            $0.isActivePod && nodes.contains($0.value(at: ["spec", "nodeName"])?.stringValue ?? "")
+        }
         return actions + update(set, active, revision, nodeCount: nodes.count)
             + status(set, active, revision, nodeCount: nodes.count, state)
     }
@@ -63,7 +68,8 @@ package enum DaemonSetPlan {
         let minReady = set.value(at: ["spec", "minReadySeconds"])?.intValue ?? 0
         let available = active.count { $0.isAvailablePod(minReadySeconds: minReady, now: state.now) }
         let counts: [String: Int] = [
-            "desiredNumberScheduled": nodeCount, "currentNumberScheduled": active.count, "numberMisscheduled": 0,
+            "desiredNumberScheduled": nodeCount, "currentNumberScheduled": active.count,
+            "numberMisscheduled": 0,
             "numberReady": active.count(where: \.isReadyPod), "numberAvailable": available,
             "numberUnavailable": max(0, nodeCount - available),
             "updatedNumberScheduled": active.count { $0.labels[revisionKey] == revision },

@@ -67,7 +67,8 @@ struct Rollout {
         let newName =
             (sets.first { $0.object.labels[TemplateHash.label] == hash }
             ?? sets.first { set in
-                TemplateHash.stripped(set.object.value(at: ["spec", "template"]) ?? [:]) == TemplateHash.stripped(template)
+                TemplateHash.stripped(set.object.value(at: ["spec", "template"]) ?? [:])
+                    == TemplateHash.stripped(template)
             })?.object.name
         new = sets.first { $0.object.name == newName }
         old = sets.filter { $0.object.name != newName }
@@ -81,7 +82,9 @@ struct Rollout {
             let unavailable = Share.count(
                 rolling?["maxUnavailable"], of: desired, roundingUp: false, default: "25%")
             // Both zero could never move.
-            (maxSurge, maxUnavailable) = (surge, surge == 0 && unavailable == 0 ? 1 : min(unavailable, desired))
+            (maxSurge, maxUnavailable) = (
+                surge, surge == 0 && unavailable == 0 ? 1 : min(unavailable, desired)
+            )
         }
     }
 
@@ -107,7 +110,10 @@ struct Rollout {
     private func recreate() -> [Action] {
         let shrink = old.filter { $0.wanted > 0 }.flatMap { scale($0, to: 0) }
         let oldPods = old.reduce(0) { total, set in
-            total + state.controlled(.pods, by: set.object.uid).count { $0.phase != "Succeeded" && $0.phase != "Failed" }
+            total
+                + state.controlled(.pods, by: set.object.uid).count {
+                    $0.phase != "Succeeded" && $0.phase != "Failed"
+                }
         }
         guard shrink.isEmpty, oldPods == 0 else { return shrink }
         guard let new else { return [create(replicas: desired)] + announce(hash, to: desired, from: 0) }

@@ -17,11 +17,15 @@ package enum EndpointSlicePlan {
         let byService = Dictionary(grouping: ours) {
             ObjectKey(namespace: $0.namespace, name: $0.labels[serviceKey] ?? "")
         }
-        let updates = state.all(.services).filter { !$0.isTerminating }.compactMap { ServiceBackends($0, state) }
-            .flatMap { plan($0, existing: byService[$0.service.key] ?? []) }
+        let updates = state.all(.services).filter { !$0.isTerminating }.compactMap {
+            ServiceBackends($0, state)
+        }
+        .flatMap { plan($0, existing: byService[$0.service.key] ?? []) }
         let leftovers = byService.filter { state[.services, $0.key] == nil }.sorted { $0.key < $1.key }
         return updates
-            + leftovers.flatMap { $0.value.map { .delete(.endpointSlices, $0.key, uid: $0.uid, graceSeconds: nil) } }
+            + leftovers.flatMap {
+                $0.value.map { .delete(.endpointSlices, $0.key, uid: $0.uid, graceSeconds: nil) }
+            }
     }
 
     private static func plan(_ backends: ServiceBackends, existing: [JSONValue]) -> [Action] {
@@ -67,13 +71,15 @@ package enum EndpointSlicePlan {
         labels[serviceKey] = service.name
         labels[managedKey] = manager
         if all.isHeadless { labels[headlessKey] = "" }
-        let identity = ports.map { "\($0.name)/\($0.number)/\($0.transport)" }.joined(separator: ",") + "#\(part)"
+        let identity =
+            ports.map { "\($0.name)/\($0.number)/\($0.transport)" }.joined(separator: ",") + "#\(part)"
         let suffix = TemplateHash.text(of: identity.utf8).suffix(5)
         return [
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": [
                 "name": .string("\(service.name)-\(suffix)"), "namespace": .string(service.namespace),
-                "labels": JSONValue(labels), "ownerReferences": [PodMaker.reference(to: service, kind: .services)],
+                "labels": JSONValue(labels),
+                "ownerReferences": [PodMaker.reference(to: service, kind: .services)],
             ],
             "endpoints": .array(backends.map { endpoint($0, all) }),
             "ports": .array(ports.map { $0.json(alwaysNamed: true) }),
@@ -91,7 +97,9 @@ package enum EndpointSlicePlan {
             "targetRef": backend.reference,
         ]
         if let node = backend.nodeName { endpoint["nodeName"] = .string(node) }
-        if let hostname = backend.hostname(under: all.service.name) { endpoint["hostname"] = .string(hostname) }
+        if let hostname = backend.hostname(under: all.service.name) {
+            endpoint["hostname"] = .string(hostname)
+        }
         return endpoint
     }
 }

@@ -25,11 +25,13 @@ package enum EndpointsPlan {
         let subsets = JSONValue.array(subsets(backends))
         guard let current = state[.endpoints, service.key] else {
             let metadata: JSONValue = [
-                "name": .string(service.name), "namespace": .string(service.namespace), "labels": JSONValue(labels),
+                "name": .string(service.name), "namespace": .string(service.namespace),
+                "labels": JSONValue(labels),
             ]
             return [
                 .create(
-                    .endpoints, ["apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets])
+                    .endpoints,
+                    ["apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets])
             ]
         }
         if current["subsets"] ?? [] == subsets, current.labels == labels { return [] }
@@ -37,7 +39,8 @@ package enum EndpointsPlan {
         for key in current.labels.keys where labels[key] == nil { labelPatch[key] = .null }
         return [
             .patch(
-                .endpoints, service.key, subresource: nil, ["metadata": ["labels": labelPatch], "subsets": subsets])
+                .endpoints, service.key, subresource: nil,
+                ["metadata": ["labels": labelPatch], "subsets": subsets])
         ]
     }
 

@@ -12,7 +12,9 @@ package enum GarbagePlan {
         for kind in ControlledKind.allCases {
             for object in state.all(kind) where !object.isTerminating {
                 let owners = object.ownerReferences
-                guard !owners.isEmpty, !owners.contains(where: { living.contains($0["uid"]?.stringValue ?? "") }) else {
+                guard !owners.isEmpty,
+                    !owners.contains(where: { living.contains($0["uid"]?.stringValue ?? "") })
+                else {
                     continue
                 }
                 actions.append(.collect(kind, object.key, uid: object.uid, owners: owners))
@@ -25,7 +27,9 @@ package enum GarbagePlan {
         let nodes = Set(state.all(.nodes).map(\.name))
         guard !nodes.isEmpty else { return [] }  // The node has not registered yet.
         return state.all(.pods).compactMap { pod in
-            guard let node = pod.value(at: ["spec", "nodeName"])?.stringValue, !node.isEmpty, !nodes.contains(node) else {
+            guard let node = pod.value(at: ["spec", "nodeName"])?.stringValue, !node.isEmpty,
+                !nodes.contains(node)
+            else {
                 return nil
             }
             return .collectStranded(pod.key, uid: pod.uid, node: node)

@@ -43,14 +43,16 @@ private struct JobRun {
         if isSuspended { return stopAll() + status(conditions: nil) }
         if let reason = failure() {
             return stopAll()
-                + status(conditions: finalConditions("Failed", reason: reason, message: "The job has failed."))
+                + status(
+                    conditions: finalConditions("Failed", reason: reason, message: "The job has failed."))
         }
         // Without `completions`, one success means that the work is done once the others have ended too.
         let completions = spec("completions")?.intValue
         let isComplete = completions.map { succeededCount >= $0 } ?? (succeededCount > 0 && active.isEmpty)
         if isComplete {
             let conditions = finalConditions(
-                "Complete", reason: "CompletionsReached", message: "Reached expected number of succeeded pods.")
+                "Complete", reason: "CompletionsReached",
+                message: "Reached expected number of succeeded pods.")
             return stopAll() + status(conditions: conditions, isComplete: true)
         }
         return starts(completions) + status(conditions: nil)
@@ -78,7 +80,8 @@ private struct JobRun {
                 .delete(.pods, $0.key, uid: $0.uid, graceSeconds: nil)
             }
         }
-        guard active.count < wanted, !isWaiting, !pods.contains(where: { $0.isTerminating && !$0.isFinished }) else {
+        guard active.count < wanted, !isWaiting, !pods.contains(where: { $0.isTerminating && !$0.isFinished })
+        else {
             return []
         }
         let labels = [

@@ -17,17 +17,22 @@ package enum NamespacePlan {
         if state[.serviceAccounts, ObjectKey(namespace: namespace, name: "default")] == nil {
             let metadata: JSONValue = ["name": "default", "namespace": .string(namespace)]
             actions.append(
-                .create(.serviceAccounts, ["apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata]))
+                .create(
+                    .serviceAccounts, ["apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata]))
         }
         guard let caPEM = state.caPEM else { return actions }
         let key = ObjectKey(namespace: namespace, name: rootCertificateName)
         let data: JSONValue = ["ca.crt": .string(caPEM)]
         if let current = state[.configMaps, key] {
-            if current["data"] != data { actions.append(.patch(.configMaps, key, subresource: nil, ["data": data])) }
+            if current["data"] != data {
+                actions.append(.patch(.configMaps, key, subresource: nil, ["data": data]))
+            }
         } else {
             let metadata: JSONValue = ["name": .string(rootCertificateName), "namespace": .string(namespace)]
             actions.append(
-                .create(.configMaps, ["apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data]))
+                .create(
+                    .configMaps,
+                    ["apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data]))
         }
         return actions
     }

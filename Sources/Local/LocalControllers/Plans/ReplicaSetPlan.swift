@@ -23,7 +23,9 @@ package enum ReplicaSetPlan {
             for pod in PodRanking.firstToGo(active).prefix(-missing) {
                 actions.append(.delete(.pods, pod.key, uid: pod.uid, graceSeconds: nil))
                 actions.append(
-                    .event(on: set, kind: .replicaSets, reason: "SuccessfulDelete", message: "Deleted pod: \(pod.name)"))
+                    .event(
+                        on: set, kind: .replicaSets, reason: "SuccessfulDelete",
+                        message: "Deleted pod: \(pod.name)"))
             }
         }
         return actions + status(of: set, pods: active, state)
@@ -37,7 +39,8 @@ package enum ReplicaSetPlan {
         }
         let actions = orphans.map { pod -> Action in
             let references = pod.ownerReferences + [PodMaker.reference(to: set, kind: .replicaSets)]
-            return .patch(.pods, pod.key, subresource: nil, ["metadata": ["ownerReferences": .array(references)]])
+            return .patch(
+                .pods, pod.key, subresource: nil, ["metadata": ["ownerReferences": .array(references)]])
         }
         return (actions, orphans)
     }

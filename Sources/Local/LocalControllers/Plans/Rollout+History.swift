@@ -11,7 +11,8 @@ extension Rollout {
         var spec: JSONValue = ["replicas": JSONValue(replicas), "selector": selector, "template": labelled]
         spec["minReadySeconds"] = deployment.value(at: ["spec", "minReadySeconds"])
         let annotations = inheritedAnnotations.merging([
-            Self.revisionKey: "\(nextRevision)", Self.desiredKey: "\(desired)", Self.maxKey: "\(desired + maxSurge)",
+            Self.revisionKey: "\(nextRevision)", Self.desiredKey: "\(desired)",
+            Self.maxKey: "\(desired + maxSurge)",
         ]) { _, own in own }
         return .create(
             .replicaSets,
@@ -53,7 +54,8 @@ extension Rollout {
         if !changed.isEmpty {
             actions.append(
                 .patch(
-                    .replicaSets, new.object.key, subresource: nil, ["metadata": ["annotations": JSONValue(changed)]]))
+                    .replicaSets, new.object.key, subresource: nil,
+                    ["metadata": ["annotations": JSONValue(changed)]]))
         }
         if deployment.annotations[Self.revisionKey] != "\(revision)" {
             let body: JSONValue = ["metadata": ["annotations": [Self.revisionKey: .string("\(revision)")]]]
@@ -92,7 +94,8 @@ extension Rollout {
         conditions = Conditions.setting(
             "Available", isAvailable ? "True" : "False",
             reason: isAvailable ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-            message: isAvailable ? "Enough replicas are available." : "Too few replicas are available.", at: state.now,
+            message: isAvailable ? "Enough replicas are available." : "Too few replicas are available.",
+            at: state.now,
             in: conditions, hasUpdateTime: true)
         let old = deployment.condition("Progressing")
         let progress = progress(counts, old)
@@ -112,7 +115,9 @@ extension Rollout {
             return ("True", "NewReplicaSetAvailable", "ReplicaSet \"\(name)\" is complete.", false)
         }
         if isPaused { return ("Unknown", "DeploymentPaused", "Deployment is paused.", false) }
-        guard new != nil else { return ("True", "NewReplicaSetCreated", "ReplicaSet \"\(name)\" is made.", false) }
+        guard new != nil else {
+            return ("True", "NewReplicaSetCreated", "ReplicaSet \"\(name)\" is made.", false)
+        }
         let before = deployment["status"]
         let isStep = ["updatedReplicas", "readyReplicas", "availableReplicas", "replicas"].contains { key in
             before?[key]?.intValue ?? 0 != counts[key]
@@ -126,9 +131,14 @@ extension Rollout {
         }
         let deadline = deployment.value(at: ["spec", "progressDeadlineSeconds"])?.intValue ?? 600
         let updated = old?["lastUpdateTime"]?.stringValue.flatMap(UTCTime.seconds) ?? state.now
-        if !isStep, !isNewGeneration, updated + deadline < state.now || old?["status"]?.stringValue == "False" {
-            return ("False", "ProgressDeadlineExceeded", "ReplicaSet \"\(name)\" made no progress in time.", false)
+        if !isStep, !isNewGeneration, updated + deadline < state.now || old?["status"]?.stringValue == "False"
+        {
+            return (
+                "False", "ProgressDeadlineExceeded", "ReplicaSet \"\(name)\" made no progress in time.", false
+            )
         }
-        return ("True", "ReplicaSetUpdated", "ReplicaSet \"\(name)\" is progressing.", isStep || isNewGeneration)
+        return (
+            "True", "ReplicaSetUpdated", "ReplicaSet \"\(name)\" is progressing.", isStep || isNewGeneration
+        )
     }
 }

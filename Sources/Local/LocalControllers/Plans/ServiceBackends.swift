@@ -33,7 +33,10 @@ struct Backend {
 
     /// The pod, as a reference.
     var reference: JSONValue {
-        ["kind": "Pod", "name": .string(pod.name), "namespace": .string(pod.namespace), "uid": .string(pod.uid)]
+        [
+            "kind": "Pod", "name": .string(pod.name), "namespace": .string(pod.namespace),
+            "uid": .string(pod.uid),
+        ]
     }
 
     var nodeName: String? { pod.value(at: ["spec", "nodeName"])?.stringValue }
@@ -53,7 +56,9 @@ struct ServiceBackends {
     /// `nil` for services whose endpoints somebody else writes.
     init?(_ service: JSONValue, _ state: ClusterState) {
         let pairs = JSONValue.strings(service.value(at: ["spec", "selector"]))
-        guard !pairs.isEmpty, service.value(at: ["spec", "type"])?.stringValue != "ExternalName" else { return nil }
+        guard !pairs.isEmpty, service.value(at: ["spec", "type"])?.stringValue != "ExternalName" else {
+            return nil
+        }
         self.service = service
         let selector = Selector(pairs: pairs)
         let ports = service.value(at: ["spec", "ports"])?.arrayValue ?? []
@@ -68,7 +73,9 @@ struct ServiceBackends {
     }
 
     var isHeadless: Bool { service.value(at: ["spec", "clusterIP"])?.stringValue == "None" }
-    var publishesNotReady: Bool { service.value(at: ["spec", "publishNotReadyAddresses"])?.boolValue ?? false }
+    var publishesNotReady: Bool {
+        service.value(at: ["spec", "publishNotReadyAddresses"])?.boolValue ?? false
+    }
 
     /// Backends that serve equal ports together, by those ports.
     func byPorts(_ backends: [Backend]) -> [(ports: [BackendPort], backends: [Backend])] {
@@ -87,9 +94,10 @@ struct ServiceBackends {
                 + (pod.value(at: ["spec", "initContainers"])?.arrayValue ?? []).filter {
                     $0["restartPolicy"]?.stringValue == "Always"
                 }
-            number = containers.flatMap { $0["ports"]?.arrayValue ?? [] }.first {
-                $0["name"]?.stringValue == name && $0["protocol"]?.stringValue ?? "TCP" == transport
-            }?["containerPort"]?.intValue
+            number =
+                containers.flatMap { $0["ports"]?.arrayValue ?? [] }.first {
+                    $0["name"]?.stringValue == name && $0["protocol"]?.stringValue ?? "TCP" == transport
+                }?["containerPort"]?.intValue
         } else {
             let given = target.intValue ?? target.stringValue.flatMap { Int($0) }
             number = given == 0 ? port["port"]?.intValue : given

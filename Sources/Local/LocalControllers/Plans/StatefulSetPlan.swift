@@ -26,7 +26,9 @@ private struct NumberedPods {
         self.state = state
         let prefix = set.name + "-"
         let owned = state.controlled(.pods, by: set.uid).compactMap { pod -> (Int, JSONValue)? in
-            guard pod.name.hasPrefix(prefix), let ordinal = Int(pod.name.dropFirst(prefix.count)) else { return nil }
+            guard pod.name.hasPrefix(prefix), let ordinal = Int(pod.name.dropFirst(prefix.count)) else {
+                return nil
+            }
             return (ordinal, pod)
         }
         pods = Dictionary(owned, uniquingKeysWith: { first, _ in first })
@@ -44,10 +46,13 @@ private struct NumberedPods {
         return (0..<wanted).flatMap { ordinal in
             templates.compactMap { template -> Action? in
                 let name = claimName(template, ordinal)
-                guard state[.claims, ObjectKey(namespace: set.namespace, name: name)] == nil else { return nil }
+                guard state[.claims, ObjectKey(namespace: set.namespace, name: name)] == nil else {
+                    return nil
+                }
                 var metadata: JSONValue = ["name": .string(name), "namespace": .string(set.namespace)]
                 let labels = template.labels.merging(
-                    JSONValue.strings(set.value(at: ["spec", "selector", "matchLabels"]))) { own, _ in own }
+                    JSONValue.strings(set.value(at: ["spec", "selector", "matchLabels"]))
+                ) { own, _ in own }
                 if !labels.isEmpty { metadata["labels"] = JSONValue(labels) }
                 let claim: JSONValue = [
                     "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata,
@@ -81,7 +86,9 @@ private struct NumberedPods {
         if surplus.isEmpty { return actions.isEmpty ? nil : actions }
         let leaving = isParallel ? surplus.filter { !$0.isTerminating } : Array(surplus.prefix(1))
         return actions
-            + leaving.filter { !$0.isTerminating }.map { .delete(.pods, $0.key, uid: $0.uid, graceSeconds: nil) }
+            + leaving.filter { !$0.isTerminating }.map {
+                .delete(.pods, $0.key, uid: $0.uid, graceSeconds: nil)
+            }
     }
 
     /// Replaces the highest outdated pod, once all above it serve.
@@ -108,7 +115,9 @@ private struct NumberedPods {
                 "apps.kubernetes.io/pod-index": "\(ordinal)",
             ])
         pod.set(.string(name), at: ["spec", "hostname"])
-        if let service = set.value(at: ["spec", "serviceName"]) { pod.set(service, at: ["spec", "subdomain"]) }
+        if let service = set.value(at: ["spec", "serviceName"]) {
+            pod.set(service, at: ["spec", "subdomain"])
+        }
         let templates = set.value(at: ["spec", "volumeClaimTemplates"])?.arrayValue ?? []
         if !templates.isEmpty {
             let names = Set(templates.map(\.name))
@@ -135,13 +144,17 @@ private struct NumberedPods {
         return StatusPatch.actions(
             .statefulSets, set,
             [
-                "replicas": JSONValue(active.count), "readyReplicas": JSONValue(active.count(where: \.isReadyPod)),
+                "replicas": JSONValue(active.count),
+                "readyReplicas": JSONValue(active.count(where: \.isReadyPod)),
                 "availableReplicas": JSONValue(
                     active.count { $0.isAvailablePod(minReadySeconds: minReady, now: state.now) }),
                 "updatedReplicas": JSONValue(updated),
                 "currentReplicas": JSONValue(
-                    active.count { $0.labels[StatefulSetPlan.revisionKey] == (isComplete ? revision : current) }),
-                "currentRevision": .string(isComplete ? revision : current), "updateRevision": .string(revision),
+                    active.count {
+                        $0.labels[StatefulSetPlan.revisionKey] == (isComplete ? revision : current)
+                    }),
+                "currentRevision": .string(isComplete ? revision : current),
+                "updateRevision": .string(revision),
                 "observedGeneration": JSONValue(set.generation),
             ])
     }
