@@ -1,4 +1,6 @@
 import ArgumentParser
 import MeshCLI
 
-await LinkerdCommand.main()
+// Named in full: at top level, plain `LinkerdCommand.main()` is the synchronous one, which refuses asynchronous commands.
+let entry: @Sendable () async -> Void = { await LinkerdCommand.main() }
+await entry()
