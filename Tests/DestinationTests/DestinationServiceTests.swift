@@ -16,7 +16,8 @@ private struct Fixture: Sendable {
     let client: Discovery.Client<HTTP2ClientTransport.Posix>
 
     static func run(_ body: @escaping @Sendable (Fixture) async throws -> Void) async throws {
-        let index = ClusterIndex(), metrics = DestinationMetrics()
+        let index = ClusterIndex()
+        let metrics = DestinationMetrics()
         let server = DestinationController.makeServer(
             host: "127.0.0.1", port: 0,
             service: DestinationService(index: index, settings: DestinationSettings(), metrics: metrics))
@@ -26,7 +27,8 @@ private struct Fixture: Sendable {
             let transport = try HTTP2ClientTransport.Posix(
                 target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: .plaintext)
             try await withGRPCClient(transport: transport) { client in
-                try await body(Fixture(index: index, metrics: metrics, client: Discovery.Client(wrapping: client)))
+                try await body(
+                    Fixture(index: index, metrics: metrics, client: Discovery.Client(wrapping: client)))
             }
             index.finish()
             server.beginGracefulShutdown()
@@ -40,7 +42,8 @@ private struct Fixture: Sendable {
 
     /// Reads the messages of a stream one by one; leaving `body` cancels the call.
     func get(
-        _ path: String, _ body: @escaping @Sendable (inout Reader<Io_Linkerd_Proxy_Destination_Update>) async throws -> Void
+        _ path: String,
+        _ body: @escaping @Sendable (inout Reader<Io_Linkerd_Proxy_Destination_Update>) async throws -> Void
     ) async throws {
         try await client.get(.with { $0.path = path }) { response in
             var reader = Reader(response.messages)
@@ -50,7 +53,9 @@ private struct Fixture: Sendable {
 
     func getProfile(
         _ path: String,
-        _ body: @escaping @Sendable (inout Reader<Io_Linkerd_Proxy_Destination_DestinationProfile>) async throws -> Void
+        _ body:
+            @escaping @Sendable (inout Reader<Io_Linkerd_Proxy_Destination_DestinationProfile>) async throws
+            -> Void
     ) async throws {
         try await client.getProfile(.with { $0.path = path }) { response in
             var reader = Reader(response.messages)
@@ -125,7 +130,9 @@ private struct Reader<Message: Sendable> {
     func errors() async throws {
         try await Fixture.run { mesh in
             mesh.change(service("ext", clusterIP: "", type: "ExternalName"), service("a"), service("b"))
-            let get = { (path: String) in await mesh.error { try await mesh.get(path) { _ = try await $0.next() } } }
+            let get = { (path: String) in
+                await mesh.error { try await mesh.get(path) { _ = try await $0.next() } }
+            }
             let profile = { (path: String) in
                 await mesh.error { try await mesh.getProfile(path) { _ = try await $0.next() } }
             }
@@ -164,7 +171,9 @@ private struct Reader<Message: Sendable> {
                 _ = try await stream.next()
                 #expect(mesh.index.subscriberCount == 1)
                 let text = String(decoding: mesh.metrics.render(index: mesh.index), as: UTF8.self)
-                #expect(text.contains(#"endpoints_subscribers{namespace="shop",service="web",port="80",hostname=""} 1"#))
+                #expect(
+                    text.contains(
+                        #"endpoints_subscribers{namespace="shop",service="web",port="80",hostname=""} 1"#))
             }
             let deadline = ContinuousClock.now + .seconds(10)
             while mesh.index.subscriberCount > 0, ContinuousClock.now < deadline {
@@ -205,7 +214,9 @@ private struct Reader<Message: Sendable> {
                         }
                     }
                 }
-                for last in 1...255 { mesh.change(slice("web-1", ports: [(8_080, nil)], endpoint("10.0.0.\(last)"))) }
+                for last in 1...255 {
+                    mesh.change(slice("web-1", ports: [(8_080, nil)], endpoint("10.0.0.\(last)")))
+                }
                 try await group.waitForAll()
             }
         }

@@ -35,11 +35,13 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
         #expect(found.resourceRef.resource.name == "a")
     }
 
-    @Test("The workload is found through its owners", arguments: [
-        ("StatefulSet", "db", "statefulset", "db"), ("DaemonSet", "agent", "daemonset", "agent"),
-        ("Job", "import", "k8s_job", "import"), ("ReplicaSet", "loose", "replicaset", "loose"),
-        ("ReplicaSet", "web-abc", "deployment", "web"),
-    ])
+    @Test(
+        "The workload is found through its owners",
+        arguments: [
+            ("StatefulSet", "db", "statefulset", "db"), ("DaemonSet", "agent", "daemonset", "agent"),
+            ("Job", "import", "k8s_job", "import"), ("ReplicaSet", "loose", "replicaset", "loose"),
+            ("ReplicaSet", "web-abc", "deployment", "web"),
+        ])
     func owners(kind: String, name: String, label: String, value: String) throws {
         let set = try endpoints(
             state(
@@ -50,7 +52,9 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
 
     @Test("A pod without a proxy gets no hint, even with the label of the mesh")
     func unmeshed() throws {
-        let labelled = pod("a", ip: "10.0.0.1") { $0.metadata.labels?["linkerd.io/control-plane-ns"] = "linkerd" }
+        let labelled = pod("a", ip: "10.0.0.1") {
+            $0.metadata.labels?["linkerd.io/control-plane-ns"] = "linkerd"
+        }
         let set = try endpoints(
             state(service(), slice("web-1", ports: [(8_080, nil)], endpoint("10.0.0.1", pod: "a")), labelled)
         ) { $0.isIdentityEnabled = true }
@@ -102,17 +106,22 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
         let set = try endpoints(
             state(
                 service(), slice("web-1", ports: [(8_080, nil)], endpoint("10.0.0.1", pod: "a")),
-                pod("a", ip: "10.0.0.1", isMeshed: true, annotations: ["config.linkerd.io/skip-inbound-ports": "8080"]))
+                pod(
+                    "a", ip: "10.0.0.1", isMeshed: true,
+                    annotations: ["config.linkerd.io/skip-inbound-ports": "8080"]))
         ) { $0.isIdentityEnabled = true }
         #expect(set.endpoints.values.first?.hasProtocolHint == false)
         #expect(set.endpoints.values.first?.hasTlsIdentity == false)
     }
 
-    @Test("Opaque ports come from the pod, else the namespace, else the default list", arguments: [
-        (nil, nil, 3_306, true), (nil, nil, 8_080, false), ("", nil, 3_306, false), ("8080", nil, 8_080, true),
-        ("8080", nil, 3_306, false), (nil, "8080", 8_080, true), (nil, "8080", 3_306, false),
-        ("1", "8080", 8_080, false), ("db", nil, 9_000, true),
-    ] as [(String?, String?, Int, Bool)])
+    @Test(
+        "Opaque ports come from the pod, else the namespace, else the default list",
+        arguments: [
+            (nil, nil, 3_306, true), (nil, nil, 8_080, false), ("", nil, 3_306, false),
+            ("8080", nil, 8_080, true),
+            ("8080", nil, 3_306, false), (nil, "8080", 8_080, true), (nil, "8080", 3_306, false),
+            ("1", "8080", 8_080, false), ("db", nil, 9_000, true),
+        ] as [(String?, String?, Int, Bool)])
     func opaque(ofPod: String?, ofNamespace: String?, port: Int, isOpaque: Bool) throws {
         let key = "config.linkerd.io/opaque-ports"
         var state = state(
@@ -139,10 +148,12 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
         let state = state(
             service(),
             slice(
-                "web-1", ports: [(8_080, nil)], endpoint("10.0.0.1", pod: "a"), endpoint("10.0.0.2", ready: false),
+                "web-1", ports: [(8_080, nil)], endpoint("10.0.0.1", pod: "a"),
+                endpoint("10.0.0.2", ready: false),
                 endpoint("10.0.0.3", ready: nil), endpoint("10.0.0.4", pod: "unknown"),
                 endpoint("10.0.0.5", pod: "a", uid: "older")),
-            slice("web-2", ports: [(8_081, nil)], endpoint("10.0.0.6")), pod("a", ip: "10.0.0.1", uid: "newer"))
+            slice("web-2", ports: [(8_081, nil)], endpoint("10.0.0.6")),
+            pod("a", ip: "10.0.0.1", uid: "newer"))
         #expect(addresses(try endpoints(state)) == ["10.0.0.1:8080", "10.0.0.3:8080", "10.0.0.6:8081"])
     }
 
@@ -160,7 +171,9 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
 
     @Test("Of two families the enabled one counts, IPv6 before IPv4")
     func families() throws {
-        let dual = pod("a", ip: "10.0.0.1") { $0.status?.podIPs = [PodIP(ip: "10.0.0.1"), PodIP(ip: "fd00::1")] }
+        let dual = pod("a", ip: "10.0.0.1") {
+            $0.status?.podIPs = [PodIP(ip: "10.0.0.1"), PodIP(ip: "fd00::1")]
+        }
         let state = state(
             service(), slice("web-4", ports: [(8_080, nil)], endpoint("10.0.0.1", pod: "a")),
             slice("web-6", ports: [(8_080, nil)], endpoint("fd00::1", pod: "a")), dual)
@@ -172,7 +185,9 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
     func special() throws {
         #expect(try endpoints(ClusterState()).exists == false)
         #expect(try endpoints(state(service())).endpoints.isEmpty)
-        let error = #expect(throws: DestinationError.self) { try endpoints(state(service(type: "ExternalName"))) }
+        let error = #expect(throws: DestinationError.self) {
+            try endpoints(state(service(type: "ExternalName")))
+        }
         #expect(error?.kind == .invalidArgument)
     }
 }
@@ -227,16 +242,21 @@ private func addresses(_ set: EndpointSet) -> [String] { set.endpoints.keys.sort
         var reader: [UInt32: UInt32] = [:]
         for _ in 0..<300 {
             var wanted: [Int: UInt32] = [:]
-            for last in 0..<8 where Bool.random(using: &random) { wanted[last] = .random(in: 1...2, using: &random) }
+            for last in 0..<8 where Bool.random(using: &random) {
+                wanted[last] = .random(in: 1...2, using: &random)
+            }
             if Int.random(in: 0..<5, using: &random) == 0 { wanted = [:] }
             for update in diff.updates(to: set(wanted)) {
                 switch update.update {
-                case .add(let added): for item in added.addrs { reader[item.addr.ip.ipv4 & 255] = item.weight }
+                case .add(let added):
+                    for item in added.addrs { reader[item.addr.ip.ipv4 & 255] = item.weight }
                 case .remove(let removed): for item in removed.addrs { reader[item.ip.ipv4 & 255] = nil }
                 default: reader = [:]
                 }
             }
-            #expect(reader == Dictionary(uniqueKeysWithValues: wanted.map { (UInt32($0.key), $0.value) }), "seed \(seed)")
+            #expect(
+                reader == Dictionary(uniqueKeysWithValues: wanted.map { (UInt32($0.key), $0.value) }),
+                "seed \(seed)")
         }
     }
 }

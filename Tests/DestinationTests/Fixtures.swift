@@ -76,17 +76,33 @@ func pod(
         $0.metadata.labels = ["pod-template-hash": "abc"]
         if isMeshed { $0.metadata.labels?["linkerd.io/control-plane-ns"] = "linkerd" }
         $0.metadata.ownerReferences = owner.map { kind, name in
-            [OwnerReference { $0.kind = kind; $0.name = name }]
+            [
+                OwnerReference {
+                    $0.kind = kind
+                    $0.name = name
+                }
+            ]
         }
         let app = Container {
             $0.name = "app"
-            $0.ports = [ContainerPort { $0.name = "db"; $0.containerPort = 9_000 }]
+            $0.ports = [
+                ContainerPort {
+                    $0.name = "db"
+                    $0.containerPort = 9_000
+                }
+            ]
         }
         let proxy = Container {
             $0.name = "linkerd-proxy"
             $0.env = [
-                EnvVar { $0.name = "LINKERD2_PROXY_INBOUND_LISTEN_ADDR"; $0.value = "[::]:4143" },
-                EnvVar { $0.name = "LINKERD2_PROXY_ADMIN_LISTEN_ADDR"; $0.value = "[::]:4191" },
+                EnvVar {
+                    $0.name = "LINKERD2_PROXY_INBOUND_LISTEN_ADDR"
+                    $0.value = "[::]:4143"
+                },
+                EnvVar {
+                    $0.name = "LINKERD2_PROXY_ADMIN_LISTEN_ADDR"
+                    $0.value = "[::]:4191"
+                },
             ]
         }
         $0.spec = PodSpec {
@@ -119,7 +135,14 @@ extension ClusterState {
     mutating func addDeployment() -> Set<Topic> {
         setOwner(
             kind: "ReplicaSet", ObjectKey(namespace: "shop", name: "web-abc"),
-            ObjectMeta { $0.ownerReferences = [OwnerReference { $0.kind = "Deployment"; $0.name = "web" }] })
+            ObjectMeta {
+                $0.ownerReferences = [
+                    OwnerReference {
+                        $0.kind = "Deployment"
+                        $0.name = "web"
+                    }
+                ]
+            })
     }
 }
 

@@ -34,13 +34,17 @@ private func profile(
     @Test("A port that the service does not declare has an empty profile")
     func undeclared() throws { #expect(try profile(state(service()), port: 81) == .init()) }
 
-    @Test("Opaque ports come from the service, else the namespace, else the default list", arguments: [
-        (nil, nil, 3_306, true), (nil, nil, 80, false), ("", nil, 3_306, false), ("80", nil, 80, true),
-        ("sql", nil, 3_306, true), (nil, "80", 80, true), (nil, "80", 3_306, false), ("1-100", nil, 80, true),
-    ] as [(String?, String?, Int, Bool)])
+    @Test(
+        "Opaque ports come from the service, else the namespace, else the default list",
+        arguments: [
+            (nil, nil, 3_306, true), (nil, nil, 80, false), ("", nil, 3_306, false), ("80", nil, 80, true),
+            ("sql", nil, 3_306, true), (nil, "80", 80, true), (nil, "80", 3_306, false),
+            ("1-100", nil, 80, true),
+        ] as [(String?, String?, Int, Bool)])
     func opaque(ofService: String?, ofNamespace: String?, port: Int, isOpaque: Bool) throws {
         let key = "config.linkerd.io/opaque-ports"
-        var state = state(service(ports: [(80, "http"), (3_306, "sql")], annotations: ofService.map { [key: $0] }))
+        var state = state(
+            service(ports: [(80, "http"), (3_306, "sql")], annotations: ofService.map { [key: $0] }))
         _ = state.setNamespace("shop", annotations: ofNamespace.map { [key: $0] })
         #expect(try profile(state, port: port).opaqueProtocol == isOpaque)
     }
@@ -48,8 +52,12 @@ private func profile(
     @Test("The cluster address of a service leads to the service")
     func clusterIP() throws {
         let state = state(service(clusterIP: "10.96.0.7") { $0.clusterIPs = ["10.96.0.7", "fd00::7"] })
-        #expect(try profile(state, address: socket("10.96.0.7", 80)).fullyQualifiedName == "web.shop.svc.cluster.local")
-        #expect(try profile(state, address: socket("fd00::7", 80)).fullyQualifiedName == "web.shop.svc.cluster.local")
+        #expect(
+            try profile(state, address: socket("10.96.0.7", 80)).fullyQualifiedName
+                == "web.shop.svc.cluster.local")
+        #expect(
+            try profile(state, address: socket("fd00::7", 80)).fullyQualifiedName
+                == "web.shop.svc.cluster.local")
     }
 
     @Test("A pod's address leads to the endpoint with its labels")
@@ -77,7 +85,12 @@ private func profile(
     @Test("A host port leads to the pod behind it, judged by its container port")
     func hostPort() throws {
         let exposed = pod("a", ip: "10.0.0.1", isMeshed: true) {
-            $0.spec?.containers[0].ports = [ContainerPort { $0.containerPort = 3_306; $0.hostPort = 7_000 }]
+            $0.spec?.containers[0].ports = [
+                ContainerPort {
+                    $0.containerPort = 3_306
+                    $0.hostPort = 7_000
+                }
+            ]
         }
         let profile = try profile(state(exposed), address: socket("192.168.0.1", 7_000))
         #expect(profile.endpoint.metricLabels["pod"] == "a")
@@ -114,7 +127,9 @@ private func profile(
     @Test("Contradictions and impossible questions are refused")
     func refused() {
         let twice = state(service("web"), service("other"))
-        var error = #expect(throws: DestinationError.self) { try profile(twice, address: socket("10.96.0.7", 80)) }
+        var error = #expect(throws: DestinationError.self) {
+            try profile(twice, address: socket("10.96.0.7", 80))
+        }
         #expect(error?.kind == .failedPrecondition)
         let pods = state(pod("a", ip: "10.0.0.1"), pod("b", ip: "10.0.0.1"))
         error = #expect(throws: DestinationError.self) { try profile(pods, address: socket("10.0.0.1", 80)) }
@@ -136,8 +151,12 @@ private func profile(
         let a = pod("a", ip: "10.0.0.1")
         #expect(state.add(a) == [web, .address(.v4(0x0A00_0001)), .address(.v4(0xC0A8_0001))])
         #expect(state.add(pod("b", ip: "10.0.0.2")).contains(web) == false)
-        #expect(state.addDeployment().isSuperset(of: [web, .address(.v4(0x0A00_0001)), .address(.v4(0x0A00_0002))]))
-        #expect(state.setNamespace("shop", annotations: ["config.linkerd.io/opaque-ports": "1"]).contains(web))
+        #expect(
+            state.addDeployment().isSuperset(of: [
+                web, .address(.v4(0x0A00_0001)), .address(.v4(0x0A00_0002)),
+            ]))
+        #expect(
+            state.setNamespace("shop", annotations: ["config.linkerd.io/opaque-ports": "1"]).contains(web))
         #expect(state.setNamespace("shop", annotations: ["config.linkerd.io/opaque-ports": "1"]).isEmpty)
         #expect(state.setPod(a.key, nil).contains(web))
     }
@@ -147,7 +166,12 @@ private func profile(
         var state = state(pod("a", ip: "10.0.0.1"))
         let again = pod("a", ip: "10.0.0.1") {
             $0.metadata.resourceVersion = "99"
-            $0.status?.conditions = [Condition { $0.type = "Ready"; $0.status = "False" }]
+            $0.status?.conditions = [
+                Condition {
+                    $0.type = "Ready"
+                    $0.status = "False"
+                }
+            ]
         }
         #expect(state.add(again).isEmpty)
     }

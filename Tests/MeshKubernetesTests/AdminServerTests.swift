@@ -25,7 +25,9 @@ import Testing
         #expect(answer == "pong\n")
         answer = try await client.raw("GET", path: "/metrics?x=1")
         #expect(answer == "up 1\n")
-        var error = await #expect(throws: KubernetesError.self) { try await client.raw("GET", path: "/ready") }
+        var error = await #expect(throws: KubernetesError.self) {
+            try await client.raw("GET", path: "/ready")
+        }
         #expect(error?.code == 503)
         ready.set()
         answer = try await client.raw("GET", path: "/ready")

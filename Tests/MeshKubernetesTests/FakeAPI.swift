@@ -89,7 +89,8 @@ final class FakeAPI: Sendable {
                 let line = "\(request.method) \(request.uri)"
                 state.withLock {
                     $0.requests.append(line)
-                    $0.headers.append(Dictionary(request.headers.map { ($0.name, $0.value) }) { first, _ in first })
+                    $0.headers.append(
+                        Dictionary(request.headers.map { ($0.name, $0.value) }) { first, _ in first })
                 }
                 if request.uri.contains("watch=true") {
                     let isGone = state.withLock { state in
@@ -112,8 +113,12 @@ final class FakeAPI: Sendable {
 
     private func response(to line: String, path: String) -> (Int, String) {
         state.withLock { state in
-            if let fixed = state.fixed[line] ?? state.fixed[String(line.prefix { $0 != "?" })] { return fixed }
-            guard !state.lists.isEmpty else { return (404, #"{"kind":"Status","code":404,"reason":"NotFound"}"#) }
+            if let fixed = state.fixed[line] ?? state.fixed[String(line.prefix { $0 != "?" })] {
+                return fixed
+            }
+            guard !state.lists.isEmpty else {
+                return (404, #"{"kind":"Status","code":404,"reason":"NotFound"}"#)
+            }
             return (200, state.lists.count > 1 ? state.lists.removeFirst() : state.lists[0])
         }
     }
@@ -177,5 +182,6 @@ func podJSON(_ name: String, version: Int, phase: String = "Running") -> String 
 /// A list of pods.
 func podList(version: Int, next: String? = nil, _ pods: String...) -> String {
     let continued = next.map { #","continue":"\#($0)""# } ?? ""
-    return #"{"kind":"PodList","metadata":{"resourceVersion":"\#(version)"\#(continued)},"items":[\#(pods.joined(separator: ","))]}"#
+    return
+        #"{"kind":"PodList","metadata":{"resourceVersion":"\#(version)"\#(continued)},"items":[\#(pods.joined(separator: ","))]}"#
 }

@@ -58,7 +58,8 @@ private func write(_ text: String, to path: String) throws {
     func relative() throws {
         try withFolder { folder in
             try write(Self.sample, to: folder + "/config")
-            try FileManager.default.createDirectory(atPath: folder + "/pki", withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: folder + "/pki", withIntermediateDirectories: true)
             try write("PEM", to: folder + "/pki/ca.crt")
             let config = try KubernetesConfig.load(kubeconfig: folder + "/config", context: "two")
             #expect(config.caPEM == "PEM")
@@ -81,7 +82,9 @@ private func write(_ text: String, to path: String) throws {
         }
     }
 
-    @Test("Mistakes are named", arguments: [("three", "plugin"), ("four", "no context four; there are: one, two, three")])
+    @Test(
+        "Mistakes are named",
+        arguments: [("three", "plugin"), ("four", "no context four; there are: one, two, three")])
     func mistakes(context: String, text: String) throws {
         try withFolder { folder in
             try write(Self.sample, to: folder + "/config")

@@ -6,7 +6,8 @@ import NIOCore
 import Testing
 
 private func withClient(
-    token: String? = nil, tokenPath: String? = nil, _ body: @escaping @Sendable (FakeAPI, KubernetesClient) async throws -> Void
+    token: String? = nil, tokenPath: String? = nil,
+    _ body: @escaping @Sendable (FakeAPI, KubernetesClient) async throws -> Void
 ) async throws {
     try await FakeAPI.run { api, url in
         let config = KubernetesConfig(server: url, bearerTokenPath: tokenPath, bearerToken: token)
@@ -44,11 +45,16 @@ private func withClient(
         try await withClient { api, client in
             api.answer(
                 "GET /apis/apps/v1/namespaces/ns/deployments/web", status: 404,
-                body: #"{"kind":"Status","code":404,"reason":"NotFound","message":"deployments \"web\" not found"}"#)
+                body:
+                    #"{"kind":"Status","code":404,"reason":"NotFound","message":"deployments \"web\" not found"}"#
+            )
             let error = await #expect(throws: KubernetesError.self) {
                 try await client.get(Deployment.self, namespace: "ns", name: "web")
             }
-            #expect(error == KubernetesError(code: 404, reason: "NotFound", message: #"deployments "web" not found"#))
+            #expect(
+                error
+                    == KubernetesError(
+                        code: 404, reason: "NotFound", message: #"deployments "web" not found"#))
         }
     }
 
@@ -65,7 +71,9 @@ private func withClient(
     @Test("Created objects carry apiVersion and kind and go to their namespace")
     func creates() async throws {
         try await withClient(token: "secret") { api, client in
-            api.answer("POST /api/v1/namespaces/default/configmaps", status: 201, body: #"{"metadata":{"name":"c","uid":"1"}}"#)
+            api.answer(
+                "POST /api/v1/namespaces/default/configmaps", status: 201,
+                body: #"{"metadata":{"name":"c","uid":"1"}}"#)
             let made = try await client.create(ConfigMap { $0.metadata.name = "c" })
             #expect(made.metadata.uid == "1")
             #expect(api.lastHeaders["authorization"] == "Bearer secret")
@@ -75,9 +83,12 @@ private func withClient(
     @Test("Patches say their kind and reach sub-resources")
     func patches() async throws {
         try await withClient { api, client in
-            api.answer("PATCH /apis/apps/v1/namespaces/ns/deployments/web/scale", status: 200, body: #"{"metadata":{"name":"web"}}"#)
+            api.answer(
+                "PATCH /apis/apps/v1/namespaces/ns/deployments/web/scale", status: 200,
+                body: #"{"metadata":{"name":"web"}}"#)
             _ = try await client.patch(
-                Deployment.self, namespace: "ns", name: "web", subresource: "scale", body: ["spec": ["replicas": 3]],
+                Deployment.self, namespace: "ns", name: "web", subresource: "scale",
+                body: ["spec": ["replicas": 3]],
                 type: .strategicMerge)
             #expect(api.lastHeaders["content-type"] == "application/strategic-merge-patch+json")
         }
@@ -93,7 +104,8 @@ private func withClient(
             _ = try await client.raw("GET", path: "/version")
             #expect(api.lastHeaders["authorization"] == "Bearer one")
             try "two".write(toFile: path, atomically: true, encoding: .utf8)
-            api.answer("GET /version", status: 401, body: #"{"kind":"Status","code":401,"reason":"Unauthorized"}"#)
+            api.answer(
+                "GET /version", status: 401, body: #"{"kind":"Status","code":401,"reason":"Unauthorized"}"#)
             await #expect(throws: KubernetesError.self) { try await client.raw("GET", path: "/version") }
             #expect(api.lastHeaders["authorization"] == "Bearer two")
         }

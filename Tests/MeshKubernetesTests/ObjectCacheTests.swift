@@ -49,7 +49,9 @@ extension ObjectCache where T == Pod {
             try await eventually { api.watches.count == 1 }
             api.send(#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"42"}}}"#)
             api.endWatches()
-            try await eventually { api.watches.count == 1 && api.watches[0].target.contains("resourceVersion=42") }
+            try await eventually {
+                api.watches.count == 1 && api.watches[0].target.contains("resourceVersion=42")
+            }
             #expect(api.requests.filter { !$0.contains("watch=true") }.count == 1)
         }
     }
@@ -68,7 +70,9 @@ extension ObjectCache where T == Pod {
             let cache = ObjectCache<Pod>(client: client, logger: logger)
             let running = Task { await cache.run() }
             try await eventually { cache.names == ["b"] && api.watches.count == 1 }
-            api.send(#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#)
+            api.send(
+                #"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#
+            )
             try await eventually { cache.names == ["c"] }
             running.cancel()
             await running.value
@@ -78,7 +82,10 @@ extension ObjectCache where T == Pod {
 
     @Test("A lost connection keeps the last state and leads to a new list")
     func survivesDisconnect() async throws {
-        let lists = [podList(version: 5, podJSON("a", version: 1)), podList(version: 6, podJSON("a", version: 1), podJSON("b", version: 6))]
+        let lists = [
+            podList(version: 5, podJSON("a", version: 1)),
+            podList(version: 6, podJSON("a", version: 1), podJSON("b", version: 6)),
+        ]
         try await withCache(lists) { api, cache in
             try await eventually { api.watches.count == 1 }
             let feed = cache.changeFeed()
@@ -105,7 +112,10 @@ extension ObjectCache where T == Pod {
             try await eventually { cache.count == 15 }
             for index in iterators.indices { #expect(await iterators[index].next() != nil) }
             for feed in feeds {
-                guard case .keys(let keys) = feed.drain() else { Issue.record("expected keys"); continue }
+                guard case .keys(let keys) = feed.drain() else {
+                    Issue.record("expected keys")
+                    continue
+                }
                 #expect(keys.count == 15)
             }
         }

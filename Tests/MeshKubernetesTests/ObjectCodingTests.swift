@@ -5,19 +5,29 @@ import Testing
 @Suite("Typed objects", .timeLimit(.minutes(1))) struct ObjectCodingTests {
     @Test("Encoding adds apiVersion and kind and leaves unset fields out")
     func envelopes() throws {
-        let set = ReplicaSet { $0.metadata.name = "web-1"; $0.spec = ReplicaSetSpec { $0.replicas = 2 } }
+        let set = ReplicaSet {
+            $0.metadata.name = "web-1"
+            $0.spec = ReplicaSetSpec { $0.replicas = 2 }
+        }
         let text = try ObjectCoding.tree(of: set).jsonText
-        #expect(text == #"{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"web-1"},"spec":{"replicas":2}}"#)
+        #expect(
+            text
+                == #"{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"web-1"},"spec":{"replicas":2}}"#
+        )
     }
 
     @Test("Ports may be numbers or names, quantities numbers or text")
     func intOrString() throws {
         let service = try ObjectCoding.decode(
             Service.self,
-            from: JSONValue(parsing: #"{"metadata":{},"spec":{"ports":[{"port":80,"targetPort":"http"},{"port":81,"targetPort":8081}]}}"#))
+            from: JSONValue(
+                parsing:
+                    #"{"metadata":{},"spec":{"ports":[{"port":80,"targetPort":"http"},{"port":81,"targetPort":8081}]}}"#
+            ))
         #expect(service.spec?.ports?.map { $0.targetPort } == [.string("http"), .int(8_081)])
         let resources = try ObjectCoding.decode(
-            ResourceRequirements.self, from: JSONValue(parsing: #"{"limits":{"cpu":1,"memory":"5Mi","x":0.5}}"#))
+            ResourceRequirements.self,
+            from: JSONValue(parsing: #"{"limits":{"cpu":1,"memory":"5Mi","x":0.5}}"#))
         #expect(resources.limits == ["cpu": .int(1), "memory": "5Mi", "x": "0.5"])
     }
 
@@ -44,11 +54,16 @@ import Testing
         #expect(error?.message.contains("metadata.name") == true)
     }
 
-    @Test("Paths name group, namespace and sub-resource", arguments: [
-        (Pod.resource.path(namespace: nil), "/api/v1/pods"),
-        (Pod.resource.path(namespace: "a b", name: "x", subresource: "log"), "/api/v1/namespaces/a%20b/pods/x/log"),
-        (Deployment.resource.path(namespace: "n"), "/apis/apps/v1/namespaces/n/deployments"),
-        (Namespace.resource.path(namespace: "n", name: "n"), "/api/v1/namespaces/n"),
-    ])
+    @Test(
+        "Paths name group, namespace and sub-resource",
+        arguments: [
+            (Pod.resource.path(namespace: nil), "/api/v1/pods"),
+            (
+                Pod.resource.path(namespace: "a b", name: "x", subresource: "log"),
+                "/api/v1/namespaces/a%20b/pods/x/log"
+            ),
+            (Deployment.resource.path(namespace: "n"), "/apis/apps/v1/namespaces/n/deployments"),
+            (Namespace.resource.path(namespace: "n", name: "n"), "/api/v1/namespaces/n"),
+        ])
     func paths(path: String, expected: String) { #expect(path == expected) }
 }

@@ -1,12 +1,13 @@
 // Command lines in the style of Go's flag package, which existing manifests use: `-addr :8086`,
-// `-addr=:8086`, `-enable-h2-upgrade`, `-enable-pprof=false`. Ours is `--name value`; this turns one into the other.
+// `-addr=:8086`, `-enable-h2-upgrade`, `-enable-pprof=false`. Ours is `--name value`; this turns one into
+// the other.
 
 /// Rewrites Go-style flags into long options.
 public enum GoFlags {
     /// The arguments with every `-name` as `--name`, and every bare boolean as `--name=true`.
     ///
-    /// Single-letter flags, values and everything after `--` stay as they are; so does an argument that starts with
-    /// a dash and a digit, which is a value.
+    /// Single-letter flags, values and everything after `--` stay as they are; so does an argument that
+    /// starts with a dash and a digit, which is a value.
     ///
     /// - Parameter booleans: Names, without dashes, of flags that take no separate value.
     public static func normalise(_ arguments: [String], booleans: Set<String> = []) -> [String] {

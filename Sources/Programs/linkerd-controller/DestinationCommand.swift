@@ -70,17 +70,20 @@ struct DestinationCommand: AsyncParsableCommand {
     @Option(help: "Whether proxies have certificates.") var identityEnabled = GoBool(false)
     @Option(help: "Whether HTTP/1 may travel in HTTP/2 between proxies.") var enableH2Upgrade = GoBool(true)
     @Option(help: "Whether IPv6 endpoints are used.") var enableIpv6 = GoBool(false)
-    @Option(help: "Must be true: endpoints are read from EndpointSlices.") var enableEndpointSlices = GoBool(true)
+    @Option(help: "Must be true: endpoints are read from EndpointSlices.") var enableEndpointSlices = GoBool(
+        true)
     @Option(help: "transparent or transport-header.") var outboundTransportMode =
         Word(DestinationSettings.TransportMode.transparent)
     @Option(help: "Ports whose protocol is not detected unless an annotation says so.")
     var defaultOpaquePorts = DestinationSettings().defaultOpaquePorts
-    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel = Word(Logger.Level.info)
+    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel = Word(
+        Logger.Level.info)
     @Option(help: "Must be plain.") var logFormat = "plain"
 
     func validate() throws {
         guard enableEndpointSlices.value else {
-            throw ValidationError("--enable-endpoint-slices=false is not supported: the Endpoints API is deprecated")
+            throw ValidationError(
+                "--enable-endpoint-slices=false is not supported: the Endpoints API is deprecated")
         }
         guard logFormat == "plain" else { throw ValidationError("--log-format must be plain") }
     }
@@ -99,10 +102,12 @@ struct DestinationCommand: AsyncParsableCommand {
         let controller = DestinationController(
             settings: settings,
             addresses: DestinationAddresses(
-                grpcHost: addr.host, grpcPort: addr.port, adminHost: metricsAddr.host, adminPort: metricsAddr.port),
+                grpcHost: addr.host, grpcPort: addr.port, adminHost: metricsAddr.host,
+                adminPort: metricsAddr.port),
             client: client, logger: logger)
         let group = ServiceGroup(
-            services: [ControllerService(controller: controller)], gracefulShutdownSignals: [.sigterm, .sigint],
+            services: [ControllerService(controller: controller)],
+            gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
         do { try await group.run() } catch {
             await client.shutdown()

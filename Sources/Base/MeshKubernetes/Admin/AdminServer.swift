@@ -131,7 +131,9 @@ public struct AdminServer: Sendable {
     }
 
     private func respond(to head: HTTPRequestHead) async -> AdminResponse {
-        guard head.method == .GET || head.method == .HEAD else { return .text("method not allowed\n", status: 405) }
+        guard head.method == .GET || head.method == .HEAD else {
+            return .text("method not allowed\n", status: 405)
+        }
         let path = head.uri.prefix { $0 != "?" }
         guard let route = routes[String(path)] else { return .text("not found\n", status: 404) }
         return await route()
@@ -146,7 +148,9 @@ public struct AdminServer: Sendable {
         head.headers.add(name: "content-length", value: String(response.body.count))
         if !request.isKeepAlive { head.headers.add(name: "connection", value: "close") }
         try await outbound.write(.head(head))
-        if request.method != .HEAD { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body)))) }
+        if request.method != .HEAD {
+            try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body))))
+        }
         try await outbound.write(.end(nil))
     }
 }

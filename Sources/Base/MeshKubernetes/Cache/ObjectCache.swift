@@ -16,7 +16,8 @@ public final class ObjectCache<T: KubernetesObject>: Sendable {
 
     /// - Parameter namespace: `nil` for all namespaces.
     public init(
-        client: KubernetesClient, namespace: String? = nil, labelSelector: String? = nil, fieldSelector: String? = nil,
+        client: KubernetesClient, namespace: String? = nil, labelSelector: String? = nil,
+        fieldSelector: String? = nil,
         logger: Logger
     ) {
         self.client = client
@@ -36,14 +37,17 @@ public final class ObjectCache<T: KubernetesObject>: Sendable {
                 if Task.isCancelled { break }
                 let failure = KubernetesClient.transportError(error)
                 if failure.isNotFound {
-                    // The server does not know this kind (a definition not installed): there are no such objects.
+                    // The server does not know this kind (a definition not installed): there are no such
+                    // objects.
                     state.withLock { $0.replaceAll([], resourceVersion: "") }.notify()
                 }
-                // An expired version is ordinary; anything else is worth a person's eye.
+                // An expired version or a kind not installed is ordinary; anything else is worth a person's
+                // eye.
                 logger.log(
-                    level: failure.isGone ? .debug : .warning, "Watch interrupted",
+                    level: failure.isGone || failure.isNotFound ? .debug : .warning, "Watch interrupted",
                     metadata: ["kind": "\(T.resource.kind)", "error": "\(failure)"])
-                try? await Task.sleep(for: failure.isGone ? .milliseconds(50) : backoff.next())  // Cancelled: the loop ends.
+                // Cancelled: the loop ends.
+                try? await Task.sleep(for: failure.isGone ? .milliseconds(50) : backoff.next())
             }
         }
     }
@@ -92,7 +96,8 @@ public final class ObjectCache<T: KubernetesObject>: Sendable {
 
     /// Ticks, and which objects changed since the feed was last drained.
     public func changeFeed() -> ChangeFeed<T> {
-        let (ticks, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (ticks, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let id = state.withLock { $0.subscribe(continuation) }
         continuation.onTermination = { [weak self] _ in self?.state.withLock { $0.unsubscribe(id) } }
         if isSynced { continuation.yield() }
@@ -164,7 +169,9 @@ struct CacheState<T: KubernetesObject> {
     }
 
     private static func isSame(_ old: T?, _ new: T) -> Bool {
-        guard let version = old?.metadata.resourceVersion, old?.metadata.uid == new.metadata.uid else { return false }
+        guard let version = old?.metadata.resourceVersion, old?.metadata.uid == new.metadata.uid else {
+            return false
+        }
         return version == new.metadata.resourceVersion
     }
 

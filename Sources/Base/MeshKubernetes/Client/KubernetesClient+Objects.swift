@@ -6,8 +6,12 @@ internal import NIOCore
 
 extension KubernetesClient {
     /// One object.
-    public func get<T: KubernetesObject>(_ type: T.Type, namespace: String? = nil, name: String) async throws -> T {
-        try Self.object(type, try await send("GET", path: T.resource.path(namespace: scope(T.self, namespace), name: name)))
+    public func get<T: KubernetesObject>(_ type: T.Type, namespace: String? = nil, name: String) async throws
+        -> T
+    {
+        try Self.object(
+            type,
+            try await send("GET", path: T.resource.path(namespace: scope(T.self, namespace), name: name)))
     }
 
     /// All objects of a kind, in a namespace or (`nil`) in all, a page at a time underneath.
@@ -21,7 +25,8 @@ extension KubernetesClient {
         } catch let error as KubernetesError where error.isGone {
             // The snapshot behind the pages expired half-way: take everything in one answer.
             return try await list(
-                type, namespace: namespace, labelSelector: labelSelector, fieldSelector: fieldSelector, limit: nil)
+                type, namespace: namespace, labelSelector: labelSelector, fieldSelector: fieldSelector,
+                limit: nil)
         }
     }
 
@@ -95,7 +100,8 @@ extension KubernetesClient {
     /// Any request, without types.
     ///
     /// - Parameter path: Path and query, already encoded.
-    /// - Returns: The answer as a tree; `.null` when empty, `.string` when it is not JSON (logs, `/version` of proxies).
+    /// - Returns: The answer as a tree; `.null` when empty, `.string` when it is not JSON (logs, `/version`
+    ///   of proxies).
     public func raw(
         _ method: String, path: String, body: JSONValue? = nil, contentType: String = "application/json"
     ) async throws -> JSONValue {

@@ -19,9 +19,9 @@ extension KubernetesClient {
 
     /// Follows changes after a version as a stream.
     ///
-    /// The stream ends when the server ends the watch, and throws `KubernetesError` when it fails: `isGone` means
-    /// that the version is too old, or that the reader fell more than `watchBufferEventsMax` events behind; list again.
-    /// Dropping the stream closes the connection.
+    /// The stream ends when the server ends the watch, and throws `KubernetesError` when it fails: `isGone`
+    /// means that the version is too old, or that the reader fell more than `watchBufferEventsMax` events
+    /// behind; list again. Dropping the stream closes the connection.
     public func watch<T: KubernetesObject>(
         _ type: T.Type, namespace: String? = nil, resourceVersion: String, labelSelector: String? = nil,
         fieldSelector: String? = nil
@@ -30,11 +30,13 @@ extension KubernetesClient {
             let task = Task {
                 do {
                     try await follow(
-                        type, namespace: namespace, resourceVersion: resourceVersion, labelSelector: labelSelector,
+                        type, namespace: namespace, resourceVersion: resourceVersion,
+                        labelSelector: labelSelector,
                         fieldSelector: fieldSelector
                     ) { event in
                         if case .dropped = continuation.yield(event) {
-                            throw KubernetesError(code: 410, reason: "Expired", message: "the reader fell behind")
+                            throw KubernetesError(
+                                code: 410, reason: "Expired", message: "the reader fell behind")
                         }
                     }
                     continuation.finish()
@@ -50,7 +52,8 @@ extension KubernetesClient {
     ///
     /// - Throws: `KubernetesError`; `isGone` when the version is too old.
     func follow<T: KubernetesObject>(
-        _ type: T.Type, namespace: String?, resourceVersion: String, labelSelector: String?, fieldSelector: String?,
+        _ type: T.Type, namespace: String?, resourceVersion: String, labelSelector: String?,
+        fieldSelector: String?,
         onEvent: @escaping @Sendable (WatchEvent<T>) throws -> Void
     ) async throws {
         let seconds = Self.watchSeconds - Int.random(in: 0...60)
@@ -93,7 +96,8 @@ extension KubernetesClient {
         case .event(let event): try onEvent(event)
         case .failure(let error): throw error
         case .skipped(let version):
-            logger.warning("Watched object of unexpected shape left out", metadata: ["kind": "\(T.resource.kind)"])
+            logger.warning(
+                "Watched object of unexpected shape left out", metadata: ["kind": "\(T.resource.kind)"])
             if let version { try onEvent(.bookmark(resourceVersion: version)) }
         }
     }

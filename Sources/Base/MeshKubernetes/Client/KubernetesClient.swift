@@ -59,7 +59,8 @@ public final class KubernetesClient: Sendable {
         settings.timeout = .init(connect: Self.connectTimeout)
         settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.connectionsMax
         settings.connectionPool.idleTimeout = .seconds(30)
-        settings.connectionPool.retryConnectionEstablishment = false  // A refused connection is reported at once.
+        // A refused connection is reported at once.
+        settings.connectionPool.retryConnectionEstablishment = false
         settings.dnsOverride = target.dnsOverride
         settings.tlsConfiguration = try Self.tls(config)
         http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
@@ -151,10 +152,11 @@ public final class KubernetesClient: Sendable {
     ) async throws(KubernetesError) -> ByteBuffer {
         do {
             return try await attempt(makeRequest(method, path: path, body: body, contentType: contentType))
-        } catch where error.code == 401 && config.bearerTokenPath != nil {
-            let request = makeRequest(method, path: path, body: body, contentType: contentType, refreshToken: true)
+        } catch  where error.code == 401 && config.bearerTokenPath != nil {
+            let request = makeRequest(
+                method, path: path, body: body, contentType: contentType, refreshToken: true)
             return try await attempt(request)
-        } catch where error.reason == "Transport" && method == "GET" && !Task.isCancelled {
+        } catch  where error.reason == "Transport" && method == "GET" && !Task.isCancelled {
             return try await attempt(makeRequest(method, path: path, body: body, contentType: contentType))
         }
     }
@@ -178,7 +180,9 @@ public final class KubernetesClient: Sendable {
     /// The error that an answer outside 200…299 stands for.
     static func failure(status: Int, body: ByteBuffer) -> KubernetesError {
         // Proxies in between answer with text or HTML instead of a Status.
-        if let status = try? ObjectCoding.decode(StatusBody.self, from: body.readableBytesView), status.code != nil {
+        if let status = try? ObjectCoding.decode(StatusBody.self, from: body.readableBytesView),
+            status.code != nil
+        {
             return status.error(httpStatus: status.code ?? 0)
         }
         let text = String(decoding: body.readableBytesView.prefix(200), as: UTF8.self)
@@ -189,9 +193,11 @@ public final class KubernetesClient: Sendable {
         switch error {
         case let error as KubernetesError: error
         case is Deadline.Exceeded: KubernetesError(code: 0, reason: "TimedOut", message: "no answer in time")
-        case is CancellationError: KubernetesError(code: 0, reason: "Cancelled", message: "the request was cancelled")
+        case is CancellationError:
+            KubernetesError(code: 0, reason: "Cancelled", message: "the request was cancelled")
         case is NIOTooManyBytesError:
-            KubernetesError(code: 0, reason: "TooLarge", message: "the answer exceeds \(responseBytesMax) bytes")
+            KubernetesError(
+                code: 0, reason: "TooLarge", message: "the answer exceeds \(responseBytesMax) bytes")
         default: KubernetesError(code: 0, reason: "Transport", message: "\(error)")
         }
     }

@@ -33,6 +33,7 @@ struct StatusBody: Codable {
 
     /// The error that this status with an HTTP code means.
     func error(httpStatus: Int) -> KubernetesError {
-        KubernetesError(code: code ?? httpStatus, reason: reason ?? "Unknown", message: message ?? "no message")
+        KubernetesError(
+            code: code ?? httpStatus, reason: reason ?? "Unknown", message: message ?? "no message")
     }
 }

@@ -11,7 +11,8 @@ struct ServerTarget: Equatable {
         guard var parts = URLComponents(string: config.server), let host = parts.host, !host.isEmpty,
             parts.scheme == "https" || parts.scheme == "http"
         else {
-            throw KubernetesConfigError(kind: .invalidFile, message: "\(config.server) is not the URL of a server")
+            throw KubernetesConfigError(
+                kind: .invalidFile, message: "\(config.server) is not the URL of a server")
         }
         if let name = config.tlsServerName, name != host {
             parts.host = name
@@ -28,7 +29,8 @@ struct ServerTarget: Equatable {
 enum TokenFile {
     /// The token without surrounding space; `nil` when the file is unreadable or empty.
     static func read(_ path: String) -> String? {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }  // The caller reports.
+        // The caller reports.
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
         let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
         return token.isEmpty ? nil : token
     }

@@ -43,7 +43,9 @@ struct Kubeconfig {
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: CodingKeys.self)
-            func text(_ key: CodingKeys) throws -> String? { try container.decodeIfPresent(String.self, forKey: key) }
+            func text(_ key: CodingKeys) throws -> String? {
+                try container.decodeIfPresent(String.self, forKey: key)
+            }
             clientCertificate = try text(.clientCertificate)
             clientCertificateData = try text(.clientCertificateData)
             clientKey = try text(.clientKey)
@@ -69,9 +71,18 @@ struct Kubeconfig {
     }
 
     private struct File: Decodable {
-        struct ClusterEntry: Decodable { var name: String; var cluster: Cluster? }
-        struct UserEntry: Decodable { var name: String; var user: User? }
-        struct ContextEntry: Decodable { var name: String; var context: Context? }
+        struct ClusterEntry: Decodable {
+            var name: String
+            var cluster: Cluster?
+        }
+        struct UserEntry: Decodable {
+            var name: String
+            var user: User?
+        }
+        struct ContextEntry: Decodable {
+            var name: String
+            var context: Context?
+        }
         var clusters: [ClusterEntry]?
         var users: [UserEntry]?
         var contexts: [ContextEntry]?
@@ -126,13 +137,16 @@ struct Kubeconfig {
     /// The configuration that a context stands for.
     func resolve(context wanted: String?) throws(KubernetesConfigError) -> KubernetesConfig {
         guard let name = wanted ?? currentContext else {
-            throw KubernetesConfigError(kind: .unknownContext, message: "the kubeconfig has no current-context")
+            throw KubernetesConfigError(
+                kind: .unknownContext, message: "the kubeconfig has no current-context")
         }
         guard let context = contexts.first(where: { $0.name == name })?.value else {
             let known = contexts.map(\.name).joined(separator: ", ")
-            throw KubernetesConfigError(kind: .unknownContext, message: "no context \(name); there are: \(known)")
+            throw KubernetesConfigError(
+                kind: .unknownContext, message: "no context \(name); there are: \(known)")
         }
-        guard let cluster = clusters.first(where: { $0.name == context.cluster }), let server = cluster.value.server
+        guard let cluster = clusters.first(where: { $0.name == context.cluster }),
+            let server = cluster.value.server
         else {
             throw KubernetesConfigError(
                 kind: .invalidFile, message: "context \(name) names no cluster with a server")
@@ -149,7 +163,9 @@ struct Kubeconfig {
         return config
     }
 
-    private static func apply(_ user: Named<User>, to config: inout KubernetesConfig) throws(KubernetesConfigError) {
+    private static func apply(_ user: Named<User>, to config: inout KubernetesConfig)
+        throws(KubernetesConfigError)
+    {
         let value = user.value
         config.clientCertificatePEM = try pem(
             data: value.clientCertificateData, file: value.clientCertificate, folder: user.folder,

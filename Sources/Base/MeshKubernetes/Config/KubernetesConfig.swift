@@ -5,7 +5,9 @@ internal import Foundation
 /// Why no usable configuration was found.
 public struct KubernetesConfigError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What kind of mistake it is.
-    public enum Kind: String, Sendable { case notInCluster, fileMissing, invalidFile, unknownContext, unsupportedAuth }
+    public enum Kind: String, Sendable {
+        case notInCluster, fileMissing, invalidFile, unknownContext, unsupportedAuth
+    }
     public let kind: Kind
     /// Text for people; names the file or key.
     public let message: String
@@ -36,7 +38,8 @@ public struct KubernetesConfig: Sendable {
     public var tlsServerName: String?
 
     public init(
-        server: String, caPEM: String? = nil, clientCertificatePEM: String? = nil, clientKeyPEM: String? = nil,
+        server: String, caPEM: String? = nil, clientCertificatePEM: String? = nil,
+        clientKeyPEM: String? = nil,
         bearerTokenPath: String? = nil, bearerToken: String? = nil, namespace: String = "default",
         insecureSkipTLSVerify: Bool = false, tlsServerName: String? = nil
     ) {
@@ -60,7 +63,8 @@ public struct KubernetesConfig: Sendable {
     ///
     /// - Throws: `.notInCluster` when the environment does not name the API server or no token is mounted.
     public static func inCluster() throws(KubernetesConfigError) -> Self {
-        try inCluster(environment: ProcessInfo.processInfo.environment, serviceAccountPath: serviceAccountPath)
+        try inCluster(
+            environment: ProcessInfo.processInfo.environment, serviceAccountPath: serviceAccountPath)
     }
 
     /// The same with explicit surroundings, for tests.
@@ -71,11 +75,13 @@ public struct KubernetesConfig: Sendable {
             let port = environment["KUBERNETES_SERVICE_PORT"], !port.isEmpty
         else {
             throw KubernetesConfigError(
-                kind: .notInCluster, message: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
+                kind: .notInCluster,
+                message: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
         }
         let tokenPath = serviceAccountPath + "/token"
         guard FileManager.default.fileExists(atPath: tokenPath) else {
-            throw KubernetesConfigError(kind: .notInCluster, message: "no service-account token at \(tokenPath)")
+            throw KubernetesConfigError(
+                kind: .notInCluster, message: "no service-account token at \(tokenPath)")
         }
         // Both files are optional: the system's trust and the default namespace stand in.
         let caPEM = try? String(contentsOfFile: serviceAccountPath + "/ca.crt", encoding: .utf8)
@@ -92,7 +98,8 @@ public struct KubernetesConfig: Sendable {
     ///   - path: A file; `nil` takes the files named by `KUBECONFIG` (merged, first one wins), else
     ///     `~/.kube/config`, else the local cluster's.
     ///   - context: A context's name; `nil` takes the current one.
-    public static func load(kubeconfig path: String?, context: String?) throws(KubernetesConfigError) -> Self {
+    public static func load(kubeconfig path: String?, context: String?) throws(KubernetesConfigError) -> Self
+    {
         try load(kubeconfig: path, context: context, environment: ProcessInfo.processInfo.environment)
     }
 
@@ -129,13 +136,15 @@ public struct KubernetesConfig: Sendable {
         if let list = environment["KUBECONFIG"], !list.isEmpty {
             let files = list.split(separator: ":").map(String.init).filter { manager.fileExists(atPath: $0) }
             guard !files.isEmpty else {
-                throw KubernetesConfigError(kind: .fileMissing, message: "KUBECONFIG names no existing file: \(list)")
+                throw KubernetesConfigError(
+                    kind: .fileMissing, message: "KUBECONFIG names no existing file: \(list)")
             }
             return files
         }
         let home = (environment["HOME"] ?? "/root") + "/.kube/config"
         for file in [home, localClusterPath] where manager.fileExists(atPath: file) { return [file] }
         throw KubernetesConfigError(
-            kind: .fileMissing, message: "no kubeconfig: set KUBECONFIG, or create \(home) or \(localClusterPath)")
+            kind: .fileMissing,
+            message: "no kubeconfig: set KUBECONFIG, or create \(home) or \(localClusterPath)")
     }
 }

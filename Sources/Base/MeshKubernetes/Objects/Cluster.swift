@@ -12,8 +12,9 @@ public struct Namespace: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: NamespaceSpec? = nil, status: NamespaceStatus? =
-        nil
+        metadata: ObjectMeta = ObjectMeta(), spec: NamespaceSpec? = nil,
+        status: NamespaceStatus? =
+            nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -62,13 +63,15 @@ public struct Node: KubernetesObject, KubernetesValue {
 
 /// Settings of a node.
 public struct NodeSpec: KubernetesValue {
-    public var podCIDR: String?, podCIDRs: [String]?, providerID: String?, unschedulable: Bool?, taints: [Taint]?
+    public var podCIDR: String?, podCIDRs: [String]?, providerID: String?, unschedulable: Bool?,
+        taints: [Taint]?
 
     public init() {}
 
     public init(
-        podCIDR: String? = nil, podCIDRs: [String]? = nil, providerID: String? = nil, unschedulable:
-        Bool? = nil, taints: [Taint]? = nil
+        podCIDR: String? = nil, podCIDRs: [String]? = nil, providerID: String? = nil,
+        unschedulable:
+            Bool? = nil, taints: [Taint]? = nil
     ) {
         self.podCIDR = podCIDR
         self.podCIDRs = podCIDRs
@@ -95,7 +98,8 @@ public struct Taint: KubernetesValue {
 /// The observed state of a node.
 public struct NodeStatus: KubernetesValue {
     public var capacity: [String: IntOrString]?, allocatable: [String: IntOrString]?, conditions: [Condition]?
-    public var addresses: [NodeAddress]?, nodeInfo: JSONValue?, images: JSONValue?, daemonEndpoints: JSONValue?
+    public var addresses: [NodeAddress]?, nodeInfo: JSONValue?, images: JSONValue?,
+        daemonEndpoints: JSONValue?
 
     public init() {}
 }
@@ -123,8 +127,9 @@ public struct ConfigMap: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), data: [String: String]? = nil, binaryData: [String:
-        String]? = nil, immutable: Bool? = nil
+        metadata: ObjectMeta = ObjectMeta(), data: [String: String]? = nil,
+        binaryData: [String:
+            String]? = nil, immutable: Bool? = nil
     ) {
         self.metadata = metadata
         self.data = data
@@ -166,8 +171,9 @@ public struct ServiceAccount: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), secrets: [ObjectReference]? = nil, imagePullSecrets:
-        [LocalObjectReference]? = nil, automountServiceAccountToken: Bool? = nil
+        metadata: ObjectMeta = ObjectMeta(), secrets: [ObjectReference]? = nil,
+        imagePullSecrets:
+            [LocalObjectReference]? = nil, automountServiceAccountToken: Bool? = nil
     ) {
         self.metadata = metadata
         self.secrets = secrets
@@ -183,7 +189,8 @@ public struct Event: KubernetesObject, KubernetesValue {
 
     public var metadata: ObjectMeta = ObjectMeta(), involvedObject: ObjectReference?, reason: String?
     public var message: String?, type: String?, count: Int?, firstTimestamp: String?, lastTimestamp: String?
-    public var eventTime: String?, source: EventSource?, reportingComponent: String?, reportingInstance: String?
+    public var eventTime: String?, source: EventSource?, reportingComponent: String?,
+        reportingInstance: String?
     public var action: String?, related: ObjectReference?
 
     public init() {}

@@ -5,10 +5,13 @@ public import MeshModel
 /// A process with an image, mounts and an environment.
 public struct Container: KubernetesValue {
     public var name: String = "", image: String?, command: [String]?, args: [String]?, workingDir: String?
-    public var ports: [ContainerPort]?, env: [EnvVar]?, envFrom: [EnvFromSource]?, resources: ResourceRequirements?
-    public var volumeMounts: [VolumeMount]?, livenessProbe: Probe?, readinessProbe: Probe?, startupProbe: Probe?
+    public var ports: [ContainerPort]?, env: [EnvVar]?, envFrom: [EnvFromSource]?,
+        resources: ResourceRequirements?
+    public var volumeMounts: [VolumeMount]?, livenessProbe: Probe?, readinessProbe: Probe?,
+        startupProbe: Probe?
     public var lifecycle: Lifecycle?, terminationMessagePath: String?, terminationMessagePolicy: String?
-    public var imagePullPolicy: String?, securityContext: SecurityContext?, restartPolicy: String?, stdin: Bool?
+    public var imagePullPolicy: String?, securityContext: SecurityContext?, restartPolicy: String?,
+        stdin: Bool?
     public var stdinOnce: Bool?, tty: Bool?
 
     public init() {}
@@ -108,8 +111,9 @@ public struct EnvFromSource: KubernetesValue {
     public init() {}
 
     public init(
-        prefix: String? = nil, configMapRef: EnvSourceReference? = nil, secretRef:
-        EnvSourceReference? = nil
+        prefix: String? = nil, configMapRef: EnvSourceReference? = nil,
+        secretRef:
+            EnvSourceReference? = nil
     ) {
         self.prefix = prefix
         self.configMapRef = configMapRef
@@ -143,7 +147,8 @@ public struct ResourceRequirements: KubernetesValue {
 
 /// Where a volume appears inside a container.
 public struct VolumeMount: KubernetesValue {
-    public var name: String = "", mountPath: String = "", subPath: String?, subPathExpr: String?, readOnly: Bool?
+    public var name: String = "", mountPath: String = "", subPath: String?, subPathExpr: String?,
+        readOnly: Bool?
     public var mountPropagation: String?
 
     public init() {}

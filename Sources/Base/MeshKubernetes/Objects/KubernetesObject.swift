@@ -54,7 +54,9 @@ public struct APIResource: Sendable, Hashable {
     /// - Parameter namespace: `nil` or empty for all namespaces; ignored for cluster-wide kinds.
     public func path(namespace: String?, name: String? = nil, subresource: String? = nil) -> String {
         var path = group.isEmpty ? "/api/\(version)" : "/apis/\(group)/\(version)"
-        if isNamespaced, let namespace, !namespace.isEmpty { path += "/namespaces/\(URLText.segment(namespace))" }
+        if isNamespaced, let namespace, !namespace.isEmpty {
+            path += "/namespaces/\(URLText.segment(namespace))"
+        }
         path += "/\(plural)"
         if let name { path += "/\(URLText.segment(name))" }
         if let subresource { path += "/\(subresource)" }
@@ -74,7 +76,9 @@ public struct ObjectKey: Sendable, Hashable, Comparable, CustomStringConvertible
 
     public var description: String { namespace.isEmpty ? name : "\(namespace)/\(name)" }
 
-    public static func < (a: ObjectKey, b: ObjectKey) -> Bool { (a.namespace, a.name) < (b.namespace, b.name) }
+    public static func < (a: ObjectKey, b: ObjectKey) -> Bool {
+        (a.namespace, a.name) < (b.namespace, b.name)
+    }
 }
 
 /// One whole answer to a list request.
@@ -102,7 +106,8 @@ public enum WatchEvent<T: KubernetesObject>: Sendable {
 }
 
 /// A number or a text, as ports and quantities may be.
-public enum IntOrString: Sendable, Hashable, Codable, ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
+public enum IntOrString: Sendable, Hashable, Codable, ExpressibleByIntegerLiteral, ExpressibleByStringLiteral
+{
     case int(Int)
     case string(String)
 
@@ -153,7 +158,8 @@ enum URLText {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"),
                 UInt8(ascii: "~"):
                 encoded.unicodeScalars.append(Unicode.Scalar(byte))
             default:

@@ -3,7 +3,8 @@
 
 /// Name, labels, ownership and life cycle of an object.
 public struct ObjectMeta: KubernetesValue {
-    public var name: String?, generateName: String?, namespace: String?, uid: String?, resourceVersion: String?
+    public var name: String?, generateName: String?, namespace: String?, uid: String?,
+        resourceVersion: String?
     public var generation: Int?, creationTimestamp: String?, deletionTimestamp: String?
     public var deletionGracePeriodSeconds: Int?, labels: [String: String]?, annotations: [String: String]?
     public var ownerReferences: [OwnerReference]?, finalizers: [String]?
@@ -13,7 +14,8 @@ public struct ObjectMeta: KubernetesValue {
 
 /// Who owns an object; when the owner goes, so does the object.
 public struct OwnerReference: KubernetesValue {
-    public var apiVersion: String = "", kind: String = "", name: String = "", uid: String = "", controller: Bool?
+    public var apiVersion: String = "", kind: String = "", name: String = "", uid: String = "",
+        controller: Bool?
     public var blockOwnerDeletion: Bool?
 
     public init() {}

@@ -22,10 +22,13 @@ public struct Pod: KubernetesObject, KubernetesValue {
 public struct PodSpec: KubernetesValue {
     public var containers: [Container] = [], initContainers: [Container]?, volumes: [Volume]?
     public var restartPolicy: String?, terminationGracePeriodSeconds: Int?, activeDeadlineSeconds: Int?
-    public var dnsPolicy: String?, nodeName: String?, nodeSelector: [String: String]?, serviceAccountName: String?
-    public var serviceAccount: String?, automountServiceAccountToken: Bool?, hostNetwork: Bool?, hostPID: Bool?
+    public var dnsPolicy: String?, nodeName: String?, nodeSelector: [String: String]?,
+        serviceAccountName: String?
+    public var serviceAccount: String?, automountServiceAccountToken: Bool?, hostNetwork: Bool?,
+        hostPID: Bool?
     public var hostIPC: Bool?, shareProcessNamespace: Bool?, enableServiceLinks: Bool?
-    public var securityContext: PodSecurityContext?, imagePullSecrets: [LocalObjectReference]?, hostname: String?
+    public var securityContext: PodSecurityContext?, imagePullSecrets: [LocalObjectReference]?,
+        hostname: String?
     public var subdomain: String?, schedulerName: String?, priorityClassName: String?, priority: Int?
     public var tolerations: [Toleration]?, hostAliases: [HostAlias]?, affinity: JSONValue?
     public var topologySpreadConstraints: JSONValue?, dnsConfig: JSONValue?, readinessGates: JSONValue?
@@ -47,7 +50,8 @@ public struct PodTemplateSpec: KubernetesValue {
 
 /// Security settings shared by a pod's containers.
 public struct PodSecurityContext: KubernetesValue {
-    public var runAsUser: Int?, runAsGroup: Int?, runAsNonRoot: Bool?, fsGroup: Int?, fsGroupChangePolicy: String?
+    public var runAsUser: Int?, runAsGroup: Int?, runAsNonRoot: Bool?, fsGroup: Int?,
+        fsGroupChangePolicy: String?
     public var supplementalGroups: [Int]?, seccompProfile: JSONValue?, sysctls: JSONValue?
 
     public init() {}

@@ -3,7 +3,8 @@
 /// The observed state of a pod.
 public struct PodStatus: KubernetesValue {
     public var phase: String?, conditions: [Condition]?, message: String?, reason: String?
-    public var nominatedNodeName: String?, hostIP: String?, hostIPs: [PodIP]?, podIP: String?, podIPs: [PodIP]?
+    public var nominatedNodeName: String?, hostIP: String?, hostIPs: [PodIP]?, podIP: String?,
+        podIPs: [PodIP]?
     public var startTime: String?, qosClass: String?, initContainerStatuses: [ContainerStatus]?
     public var containerStatuses: [ContainerStatus]?, ephemeralContainerStatuses: [ContainerStatus]?
     public var observedGeneration: Int?
@@ -24,7 +25,8 @@ public struct PodIP: KubernetesValue {
 
 /// The observed state of one container.
 public struct ContainerStatus: KubernetesValue {
-    public var name: String = "", state: ContainerState?, lastState: ContainerState?, ready: Bool?, started: Bool?
+    public var name: String = "", state: ContainerState?, lastState: ContainerState?, ready: Bool?,
+        started: Bool?
     public var restartCount: Int?, image: String?, imageID: String?, containerID: String?
 
     public init() {}
@@ -38,8 +40,9 @@ public struct ContainerState: KubernetesValue {
     public init() {}
 
     public init(
-        waiting: ContainerStateWaiting? = nil, running: ContainerStateRunning? = nil, terminated:
-        ContainerStateTerminated? = nil
+        waiting: ContainerStateWaiting? = nil, running: ContainerStateRunning? = nil,
+        terminated:
+            ContainerStateTerminated? = nil
     ) {
         self.waiting = waiting
         self.running = running

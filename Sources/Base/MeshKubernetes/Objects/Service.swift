@@ -23,7 +23,8 @@ public struct Service: KubernetesObject, KubernetesValue {
 /// How a service is reached and what it selects.
 public struct ServiceSpec: KubernetesValue {
     public var type: String?, clusterIP: String?, clusterIPs: [String]?, externalName: String?
-    public var externalIPs: [String]?, ports: [ServicePort]?, selector: [String: String]?, sessionAffinity: String?
+    public var externalIPs: [String]?, ports: [ServicePort]?, selector: [String: String]?,
+        sessionAffinity: String?
     public var publishNotReadyAddresses: Bool?, internalTrafficPolicy: String?, externalTrafficPolicy: String?
     public var ipFamilies: [String]?, ipFamilyPolicy: String?, loadBalancerIP: String?
     public var allocateLoadBalancerNodePorts: Bool?, healthCheckNodePort: Int?
@@ -33,7 +34,8 @@ public struct ServiceSpec: KubernetesValue {
 
 /// One port of a service; `targetPort` is a number or the name of a container port.
 public struct ServicePort: KubernetesValue {
-    public var name: String?, `protocol`: String?, appProtocol: String?, port: Int = 0, targetPort: IntOrString?
+    public var name: String?, `protocol`: String?, appProtocol: String?, port: Int = 0,
+        targetPort: IntOrString?
     public var nodePort: Int?
 
     public init() {}
@@ -85,8 +87,9 @@ public struct EndpointSubset: KubernetesValue {
     public init() {}
 
     public init(
-        addresses: [EndpointAddress]? = nil, notReadyAddresses: [EndpointAddress]? = nil, ports:
-        [EndpointPort]? = nil
+        addresses: [EndpointAddress]? = nil, notReadyAddresses: [EndpointAddress]? = nil,
+        ports:
+            [EndpointPort]? = nil
     ) {
         self.addresses = addresses
         self.notReadyAddresses = notReadyAddresses
@@ -101,8 +104,9 @@ public struct EndpointAddress: KubernetesValue {
     public init() {}
 
     public init(
-        ip: String, hostname: String? = nil, nodeName: String? = nil, targetRef: ObjectReference? =
-        nil
+        ip: String, hostname: String? = nil, nodeName: String? = nil,
+        targetRef: ObjectReference? =
+            nil
     ) {
         self.ip = ip
         self.hostname = hostname
@@ -130,7 +134,8 @@ public struct EndpointPort: KubernetesValue {
 /// Part of the addresses behind a service.
 public struct EndpointSlice: KubernetesObject, KubernetesValue {
     public static let resource = APIResource(
-        group: "discovery.k8s.io", version: "v1", plural: "endpointslices", kind: "EndpointSlice", isNamespaced: true)
+        group: "discovery.k8s.io", version: "v1", plural: "endpointslices", kind: "EndpointSlice",
+        isNamespaced: true)
 
     public var metadata: ObjectMeta = ObjectMeta(), addressType: String?, endpoints: [SliceEndpoint]?
     public var ports: [EndpointPort]?
@@ -138,8 +143,8 @@ public struct EndpointSlice: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), addressType: String? = nil, endpoints: [SliceEndpoint]?
-        = nil, ports: [EndpointPort]? = nil
+        metadata: ObjectMeta = ObjectMeta(), addressType: String? = nil, endpoints: [SliceEndpoint]? = nil,
+        ports: [EndpointPort]? = nil
     ) {
         self.metadata = metadata
         self.addressType = addressType

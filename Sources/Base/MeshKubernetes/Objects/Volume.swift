@@ -3,7 +3,8 @@
 /// Storage of a pod; exactly one source is set.
 public struct Volume: KubernetesValue {
     public var name: String = "", emptyDir: EmptyDirVolumeSource?, hostPath: HostPathVolumeSource?
-    public var configMap: ConfigMapVolumeSource?, secret: SecretVolumeSource?, projected: ProjectedVolumeSource?
+    public var configMap: ConfigMapVolumeSource?, secret: SecretVolumeSource?,
+        projected: ProjectedVolumeSource?
     public var downwardAPI: DownwardAPIVolumeSource?, persistentVolumeClaim: ClaimVolumeSource?
 
     public init() {}
@@ -40,8 +41,9 @@ public struct ConfigMapVolumeSource: KubernetesValue {
     public init() {}
 
     public init(
-        name: String? = nil, items: [KeyToPath]? = nil, defaultMode: Int? = nil, optional: Bool? =
-        nil
+        name: String? = nil, items: [KeyToPath]? = nil, defaultMode: Int? = nil,
+        optional: Bool? =
+            nil
     ) {
         self.name = name
         self.items = items
@@ -57,8 +59,9 @@ public struct SecretVolumeSource: KubernetesValue {
     public init() {}
 
     public init(
-        secretName: String? = nil, items: [KeyToPath]? = nil, defaultMode: Int? = nil, optional:
-        Bool? = nil
+        secretName: String? = nil, items: [KeyToPath]? = nil, defaultMode: Int? = nil,
+        optional:
+            Bool? = nil
     ) {
         self.secretName = secretName
         self.items = items
@@ -100,8 +103,9 @@ public struct VolumeProjection: KubernetesValue {
     public init() {}
 
     public init(
-        configMap: ConfigMapProjection? = nil, secret: SecretProjection? = nil, downwardAPI:
-        DownwardAPIProjection? = nil, serviceAccountToken: TokenProjection? = nil
+        configMap: ConfigMapProjection? = nil, secret: SecretProjection? = nil,
+        downwardAPI:
+            DownwardAPIProjection? = nil, serviceAccountToken: TokenProjection? = nil
     ) {
         self.configMap = configMap
         self.secret = secret
@@ -180,8 +184,8 @@ public struct DownwardAPIVolumeFile: KubernetesValue {
     public init() {}
 
     public init(
-        path: String, fieldRef: ObjectFieldSelector? = nil, resourceFieldRef: ResourceFieldSelector?
-        = nil, mode: Int? = nil
+        path: String, fieldRef: ObjectFieldSelector? = nil, resourceFieldRef: ResourceFieldSelector? = nil,
+        mode: Int? = nil
     ) {
         self.path = path
         self.fieldRef = fieldRef
@@ -205,7 +209,8 @@ public struct ClaimVolumeSource: KubernetesValue {
 /// A request for durable storage.
 public struct PersistentVolumeClaim: KubernetesObject, KubernetesValue {
     public static let resource = APIResource(
-        group: "", version: "v1", plural: "persistentvolumeclaims", kind: "PersistentVolumeClaim", isNamespaced: true)
+        group: "", version: "v1", plural: "persistentvolumeclaims", kind: "PersistentVolumeClaim",
+        isNamespaced: true)
 
     public var metadata: ObjectMeta = ObjectMeta(), spec: PersistentVolumeClaimSpec?
     public var status: PersistentVolumeClaimStatus?
@@ -213,8 +218,9 @@ public struct PersistentVolumeClaim: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: PersistentVolumeClaimSpec? = nil, status:
-        PersistentVolumeClaimStatus? = nil
+        metadata: ObjectMeta = ObjectMeta(), spec: PersistentVolumeClaimSpec? = nil,
+        status:
+            PersistentVolumeClaimStatus? = nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -230,9 +236,11 @@ public struct PersistentVolumeClaimSpec: KubernetesValue {
     public init() {}
 
     public init(
-        accessModes: [String]? = nil, resources: ResourceRequirements? = nil, storageClassName:
-        String? = nil, volumeName: String? = nil, volumeMode: String? = nil, selector:
-        LabelSelector? = nil
+        accessModes: [String]? = nil, resources: ResourceRequirements? = nil,
+        storageClassName:
+            String? = nil, volumeName: String? = nil, volumeMode: String? = nil,
+        selector:
+            LabelSelector? = nil
     ) {
         self.accessModes = accessModes
         self.resources = resources
@@ -245,7 +253,8 @@ public struct PersistentVolumeClaimSpec: KubernetesValue {
 
 /// Whether the claim is `Pending`, `Bound` or `Lost`.
 public struct PersistentVolumeClaimStatus: KubernetesValue {
-    public var phase: String?, accessModes: [String]?, capacity: [String: IntOrString]?, conditions: [Condition]?
+    public var phase: String?, accessModes: [String]?, capacity: [String: IntOrString]?,
+        conditions: [Condition]?
 
     public init() {}
 

@@ -10,8 +10,7 @@ public struct Deployment: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: DeploymentSpec? = nil, status: DeploymentStatus?
-        = nil
+        metadata: ObjectMeta = ObjectMeta(), spec: DeploymentSpec? = nil, status: DeploymentStatus? = nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -21,7 +20,8 @@ public struct Deployment: KubernetesObject, KubernetesValue {
 
 /// How many pods of which template, and how to replace them.
 public struct DeploymentSpec: KubernetesValue {
-    public var replicas: Int?, selector: LabelSelector?, template: PodTemplateSpec?, strategy: DeploymentStrategy?
+    public var replicas: Int?, selector: LabelSelector?, template: PodTemplateSpec?,
+        strategy: DeploymentStrategy?
     public var minReadySeconds: Int?, revisionHistoryLimit: Int?, paused: Bool?, progressDeadlineSeconds: Int?
 
     public init() {}
@@ -55,7 +55,8 @@ public struct RollingUpdate: KubernetesValue {
 /// How far a deployment has come.
 public struct DeploymentStatus: KubernetesValue {
     public var observedGeneration: Int?, replicas: Int?, updatedReplicas: Int?, readyReplicas: Int?
-    public var availableReplicas: Int?, unavailableReplicas: Int?, collisionCount: Int?, conditions: [Condition]?
+    public var availableReplicas: Int?, unavailableReplicas: Int?, collisionCount: Int?,
+        conditions: [Condition]?
 
     public init() {}
 }
@@ -70,8 +71,7 @@ public struct ReplicaSet: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: ReplicaSetSpec? = nil, status: ReplicaSetStatus?
-        = nil
+        metadata: ObjectMeta = ObjectMeta(), spec: ReplicaSetSpec? = nil, status: ReplicaSetStatus? = nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -126,8 +126,9 @@ public struct StatefulSet: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: StatefulSetSpec? = nil, status:
-        StatefulSetStatus? = nil
+        metadata: ObjectMeta = ObjectMeta(), spec: StatefulSetSpec? = nil,
+        status:
+            StatefulSetStatus? = nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -147,7 +148,8 @@ public struct StatefulSetSpec: KubernetesValue {
 /// How many pods there are, by revision.
 public struct StatefulSetStatus: KubernetesValue {
     public var observedGeneration: Int?, replicas: Int?, readyReplicas: Int?, currentReplicas: Int?
-    public var updatedReplicas: Int?, availableReplicas: Int?, currentRevision: String?, updateRevision: String?
+    public var updatedReplicas: Int?, availableReplicas: Int?, currentRevision: String?,
+        updateRevision: String?
     public var collisionCount: Int?, conditions: [Condition]?
 
     public init() {}
@@ -163,8 +165,9 @@ public struct DaemonSet: KubernetesObject, KubernetesValue {
     public init() {}
 
     public init(
-        metadata: ObjectMeta = ObjectMeta(), spec: DaemonSetSpec? = nil, status: DaemonSetStatus? =
-        nil
+        metadata: ObjectMeta = ObjectMeta(), spec: DaemonSetSpec? = nil,
+        status: DaemonSetStatus? =
+            nil
     ) {
         self.metadata = metadata
         self.spec = spec
@@ -180,8 +183,9 @@ public struct DaemonSetSpec: KubernetesValue {
     public init() {}
 
     public init(
-        selector: LabelSelector? = nil, template: PodTemplateSpec? = nil, updateStrategy:
-        DeploymentStrategy? = nil, minReadySeconds: Int? = nil, revisionHistoryLimit: Int? = nil
+        selector: LabelSelector? = nil, template: PodTemplateSpec? = nil,
+        updateStrategy:
+            DeploymentStrategy? = nil, minReadySeconds: Int? = nil, revisionHistoryLimit: Int? = nil
     ) {
         self.selector = selector
         self.template = template

@@ -36,7 +36,8 @@ package final class ClusterIndex: Sendable {
 
     /// A tick at once, and one after each change of the topic.
     package func subscribe(to topic: Topic) -> Subscription {
-        let (ticks, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (ticks, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let id: UInt64? = shared.withLock { shared in
             guard !shared.isFinished else { return nil }
             shared.nextID += 1

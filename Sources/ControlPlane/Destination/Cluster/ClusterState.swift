@@ -38,7 +38,10 @@ package struct ClusterState: Sendable {
 
     /// Numbers of objects by kind, for metrics.
     package var counts: [(kind: String, count: Int)] {
-        [("service", services.count), ("endpointslice", slices.count), ("pod", pods.count), ("owner", owners.count)]
+        [
+            ("service", services.count), ("endpointslice", slices.count), ("pod", pods.count),
+            ("owner", owners.count),
+        ]
     }
 }
 
@@ -79,7 +82,8 @@ extension ClusterState {
     }
 
     package mutating func setPod(_ key: ObjectKey, _ pod: Pod?) -> Set<Topic> {
-        let old = pods[key], new = pod.map(PodFacts.init)
+        let old = pods[key]
+        let new = pod.map(PodFacts.init)
         guard old != new else { return [] }
         var topics: Set<Topic> = []
         if let old {
@@ -135,17 +139,22 @@ extension ClusterState {
 
     private static func clusterAddresses(_ service: Service?) -> Set<IPAddress> {
         guard let spec = service?.spec else { return [] }
-        return Set(([spec.clusterIP].compactMap { $0 } + (spec.clusterIPs ?? [])).compactMap { IPAddress($0) })
+        return Set(
+            ([spec.clusterIP].compactMap { $0 } + (spec.clusterIPs ?? [])).compactMap { IPAddress($0) })
     }
 
     private static func service(of slice: EndpointSlice) -> ObjectKey? {
-        slice.metadata.labels?[MeshKey.serviceName].map { ObjectKey(namespace: slice.key.namespace, name: $0) }
+        slice.metadata.labels?[MeshKey.serviceName].map {
+            ObjectKey(namespace: slice.key.namespace, name: $0)
+        }
     }
 
     private static func pods(in slice: EndpointSlice) -> Set<ObjectKey> {
         Set(
             (slice.endpoints ?? []).compactMap { endpoint in
-                guard let target = endpoint.targetRef, target.kind == "Pod", let name = target.name else { return nil }
+                guard let target = endpoint.targetRef, target.kind == "Pod", let name = target.name else {
+                    return nil
+                }
                 return ObjectKey(namespace: target.namespace ?? slice.key.namespace, name: name)
             })
     }
@@ -167,7 +176,8 @@ extension ClusterState {
     /// A service with everything behind it.
     package func view(of key: ObjectKey) -> ServiceView {
         var view = ServiceView(
-            service: services[key], slices: [], pods: [:], namespaceOpaquePorts: namespaceOpaquePorts[key.namespace])
+            service: services[key], slices: [], pods: [:],
+            namespaceOpaquePorts: namespaceOpaquePorts[key.namespace])
         for sliceKey in slicesByService[key] ?? [] {
             guard let slice = slices[sliceKey] else { continue }
             view.slices.append(slice)
@@ -207,6 +217,7 @@ extension ClusterState {
     private func resolve(_ pod: PodFacts) -> ResolvedPod {
         let parent = Self.ownerKey(of: pod).flatMap { owners[$0] }
         return ResolvedPod(
-            facts: pod, workload: parent ?? pod.owner, namespaceOpaquePorts: namespaceOpaquePorts[pod.key.namespace])
+            facts: pod, workload: parent ?? pod.owner,
+            namespaceOpaquePorts: namespaceOpaquePorts[pod.key.namespace])
     }
 }

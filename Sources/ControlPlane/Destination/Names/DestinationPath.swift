@@ -48,8 +48,11 @@ package enum DestinationPath: Equatable, Sendable {
 
     /// A port of 0 or above 65535, and text that is no number, are refused.
     private static func splitPort(_ path: String) throws(DestinationError) -> (host: Substring, port: Int) {
-        func invalid() -> DestinationError { DestinationError(.invalidArgument, "invalid authority: \(path)") }
-        var host = Substring(path), portText: Substring?
+        func invalid() -> DestinationError {
+            DestinationError(.invalidArgument, "invalid authority: \(path)")
+        }
+        var host = Substring(path)
+        var portText: Substring?
         if path.hasPrefix("[") {
             guard let close = path.firstIndex(of: "]") else { throw invalid() }
             host = path[path.index(after: path.startIndex)..<close]
@@ -62,7 +65,8 @@ package enum DestinationPath: Equatable, Sendable {
         }
         guard !host.isEmpty else { throw invalid() }
         guard let portText else { return (host, 80) }
-        guard !portText.isEmpty, portText.utf8.allSatisfy({ (48...57).contains($0) }), let port = Int(portText),
+        guard !portText.isEmpty, portText.utf8.allSatisfy({ (48...57).contains($0) }),
+            let port = Int(portText),
             (1...65_535).contains(port)
         else { throw invalid() }
         return (host, port)
@@ -92,7 +96,8 @@ package struct ServiceAuthority: Hashable, Sendable {
         guard (2...3).contains(labels.count), labels.allSatisfy({ !$0.isEmpty }) else {
             throw DestinationError(.invalidArgument, "not a service name: \(host)")
         }
-        let namespace = String(labels[labels.count - 1]), service = String(labels[labels.count - 2])
+        let namespace = String(labels[labels.count - 1])
+        let service = String(labels[labels.count - 2])
         self.init(
             service: ObjectKey(namespace: namespace, name: service),
             hostname: labels.count == 3 ? String(labels[0]) : nil, port: port)

@@ -37,14 +37,16 @@ package enum IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible 
     private static func parseV6(_ text: some StringProtocol) -> (UInt64, UInt64)? {
         guard text.contains(":") else { return nil }
         let text = String(text)
-        var head = Substring(text), tail: Substring?
+        var head = Substring(text)
+        var tail: Substring?
         if let gap = text.firstRange(of: "::") {
             head = text[..<gap.lowerBound]
             let rest = text[gap.upperBound...]
             guard rest.firstRange(of: "::") == nil else { return nil }
             tail = rest
         }
-        guard let first = groups(head, mayEndInV4: tail == nil), let last = groups(tail ?? "", mayEndInV4: true)
+        guard let first = groups(head, mayEndInV4: tail == nil),
+            let last = groups(tail ?? "", mayEndInV4: true)
         else { return nil }
         let missing = 8 - first.count - last.count
         guard tail == nil ? missing == 0 : missing >= 1 else { return nil }
@@ -61,7 +63,8 @@ package enum IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible 
             if mayEndInV4, index == parts.count - 1, part.contains("."), let value = parseV4(part) {
                 groups += [UInt16(value >> 16), UInt16(truncatingIfNeeded: value)]
             } else {
-                guard (1...4).contains(part.utf8.count), !part.hasPrefix("+"), let group = UInt16(part, radix: 16)
+                guard (1...4).contains(part.utf8.count), !part.hasPrefix("+"),
+                    let group = UInt16(part, radix: 16)
                 else { return nil }
                 groups.append(group)
             }

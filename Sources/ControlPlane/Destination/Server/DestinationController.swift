@@ -14,7 +14,8 @@ public struct DestinationAddresses: Sendable {
     public var adminPort: Int
 
     public init(
-        grpcHost: String = "0.0.0.0", grpcPort: Int = 8_086, adminHost: String = "0.0.0.0", adminPort: Int = 9_996
+        grpcHost: String = "0.0.0.0", grpcPort: Int = 8_086, adminHost: String = "0.0.0.0",
+        adminPort: Int = 9_996
     ) {
         self.grpcHost = grpcHost
         self.grpcPort = grpcPort
@@ -38,7 +39,8 @@ public final class DestinationController: Sendable {
 
     /// Creates the controller; nothing runs yet.
     public init(
-        settings: DestinationSettings, addresses: DestinationAddresses, client: KubernetesClient, logger: Logger
+        settings: DestinationSettings, addresses: DestinationAddresses, client: KubernetesClient,
+        logger: Logger
     ) {
         self.settings = settings
         self.addresses = addresses
@@ -49,8 +51,8 @@ public final class DestinationController: Sendable {
             service: DestinationService(index: index, settings: settings, metrics: metrics))
     }
 
-    /// A plaintext server; the proxy beside the controller adds TLS. Proxies ping every ten seconds also without
-    /// calls, which the library's default would punish by closing the connection.
+    /// A plaintext server; the proxy beside the controller adds TLS. Proxies ping every ten seconds also
+    /// without calls, which the library's default would punish by closing the connection.
     package static func makeServer(
         host: String, port: Int, service: DestinationService
     ) -> GRPCServer<HTTP2ServerTransport.Posix> {
@@ -69,7 +71,9 @@ public final class DestinationController: Sendable {
     ///
     /// - Parameter onServing: Called once with the gRPC and the admin port when both accept connections.
     /// - Throws: When a port cannot be bound.
-    public func run(onServing: @escaping @Sendable (_ grpcPort: Int, _ adminPort: Int) -> Void = { _, _ in }) async throws {
+    public func run(onServing: @escaping @Sendable (_ grpcPort: Int, _ adminPort: Int) -> Void = { _, _ in })
+        async throws
+    {
         let (adminPorts, onAdmin) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.watcher.run { self.applied.continuation.yield() } }
@@ -93,7 +97,9 @@ public final class DestinationController: Sendable {
         }
     }
 
-    private func serve(adminPorts: AsyncStream<Int>, onServing: @escaping @Sendable (Int, Int) -> Void) async throws {
+    private func serve(adminPorts: AsyncStream<Int>, onServing: @escaping @Sendable (Int, Int) -> Void)
+        async throws
+    {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.server.serve() }
             if case .some(let address) = try await server.listeningAddress {

@@ -43,7 +43,10 @@ package final class DestinationMetrics: Sendable {
                     ("port", String(authority.port)), ("hostname", authority.hostname ?? ""),
                 ]
             case .address(let address):
-                [("namespace", ""), ("service", ""), ("port", String(address.port)), ("hostname", "\(address.ip)")]
+                [
+                    ("namespace", ""), ("service", ""), ("port", String(address.port)),
+                    ("hostname", "\(address.ip)"),
+                ]
             }
         return ExpositionWriter.labelText(pairs)
     }
@@ -56,7 +59,9 @@ package final class DestinationMetrics: Sendable {
     }
 
     func sent(_ call: Call, labels: String, count: Int) {
-        totals.withLock { $0.series[Series(call: call, labels: labels), default: Counts()].updates += UInt64(count) }
+        totals.withLock {
+            $0.series[Series(call: call, labels: labels), default: Counts()].updates += UInt64(count)
+        }
     }
 
     func closed(_ call: Call, labels: String) {

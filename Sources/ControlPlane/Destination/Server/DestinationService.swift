@@ -32,7 +32,8 @@ package struct DestinationService: Io_Linkerd_Proxy_Destination_Destination.Simp
                 throw DestinationError(.invalidArgument, "not a service name: \(request.path)")
             }
             return EndpointStream(
-                authority: authority, token: ContextToken(parsing: request.contextToken), translator: endpoints,
+                authority: authority, token: ContextToken(parsing: request.contextToken),
+                translator: endpoints,
                 writer: response)
         }
     }
@@ -48,7 +49,8 @@ package struct DestinationService: Io_Linkerd_Proxy_Destination_Destination.Simp
         }
     }
 
-    /// Runs one stream: parse, subscribe, then catch up on every tick until the caller leaves or the server stops.
+    /// Runs one stream: parse, subscribe, then catch up on every tick until the caller leaves or the server
+    /// stops.
     private func run<Stream: DestinationStream>(
         _ request: Io_Linkerd_Proxy_Destination_GetDestination,
         _ makeStream: (DestinationPath) throws(DestinationError) -> Stream
@@ -75,7 +77,8 @@ package struct DestinationService: Io_Linkerd_Proxy_Destination_Destination.Simp
             metrics.handled(Stream.call, code: error.kind.rawValue)
             throw RPCError(code: error.kind.code, message: error.message)
         } catch {
-            metrics.handled(Stream.call, code: "Unavailable")  // The connection went away in the middle of a write.
+            // The connection went away in the middle of a write.
+            metrics.handled(Stream.call, code: "Unavailable")
             throw error
         }
     }

@@ -35,11 +35,13 @@ struct EndpointStream: DestinationStream {
 
     var topic: Topic { .service(authority.service) }
 
-    /// A service that never existed ends the stream; one that goes away later leaves an empty set, and the stream
-    /// waits for it to come back.
+    /// A service that never existed ends the stream; one that goes away later leaves an empty set, and the
+    /// stream waits for it to come back.
     mutating func catchUp(with index: ClusterIndex) async throws -> Int {
         let view = index.read { $0.view(of: authority.service) }
-        if isFirst, view.service == nil { throw DestinationError(.notFound, "no service \(authority.service)") }
+        if isFirst, view.service == nil {
+            throw DestinationError(.notFound, "no service \(authority.service)")
+        }
         isFirst = false
         let updates = diff.updates(to: try translator.endpoints(of: authority, in: view, for: token))
         for update in updates { try await writer.write(update) }

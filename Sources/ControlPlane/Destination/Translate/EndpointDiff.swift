@@ -11,8 +11,8 @@ package struct EndpointDiff: Sendable {
     /// Nothing was sent yet.
     package init() {}
 
-    /// The updates that bring the reader up to `current`; none when it already is. The first call always gives at
-    /// least one, so that a proxy never waits in silence.
+    /// The updates that bring the reader up to `current`; none when it already is. The first call always
+    /// gives at least one, so that a proxy never waits in silence.
     package mutating func updates(to current: EndpointSet) -> [Io_Linkerd_Proxy_Destination_Update] {
         let previous = sent
         sent = current
@@ -21,10 +21,16 @@ package struct EndpointDiff: Sendable {
             return [.with { $0.noEndpoints.exists = current.exists }]
         }
         let old = previous?.endpoints ?? [:]
-        let added = current.endpoints.filter { old[$0.key] != $0.value }.sorted { $0.key < $1.key }.map(\.value)
+        let added = current.endpoints.filter { old[$0.key] != $0.value }.sorted { $0.key < $1.key }.map(
+            \.value)
         let removed = old.keys.filter { current.endpoints[$0] == nil }.sorted().map(\.message)
         return chunks(added).map { chunk in
-            .with { $0.add = .with { $0.addrs = chunk; $0.metricLabels = current.labels } }
+            .with {
+                $0.add = .with {
+                    $0.addrs = chunk
+                    $0.metricLabels = current.labels
+                }
+            }
         } + chunks(removed).map { chunk in .with { $0.remove.addrs = chunk } }
     }
 

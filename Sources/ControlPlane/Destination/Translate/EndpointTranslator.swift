@@ -21,7 +21,8 @@ package struct ServiceView: Sendable {
     package var namespaceOpaquePorts: PortList?
 
     package init(
-        service: Service?, slices: [EndpointSlice], pods: [ObjectKey: ResolvedPod], namespaceOpaquePorts: PortList? = nil
+        service: Service?, slices: [EndpointSlice], pods: [ObjectKey: ResolvedPod],
+        namespaceOpaquePorts: PortList? = nil
     ) {
         self.service = service
         self.slices = slices
@@ -70,7 +71,9 @@ package struct EndpointTranslator: Sendable {
         let isLocalOnly = spec.internalTrafficPolicy == "Local" && !token.nodeName.isEmpty
         var podsWithV6: Set<ObjectKey> = []
         for slice in view.slices.sorted(by: { $0.key < $1.key }) {
-            guard let port = Self.targetPort(of: authority.port, service: spec, slice: slice) else { continue }
+            guard let port = Self.targetPort(of: authority.port, service: spec, slice: slice) else {
+                continue
+            }
             for endpoint in slice.endpoints ?? [] {
                 guard endpoint.conditions?.ready ?? true else { continue }
                 if let hostname = authority.hostname, endpoint.hostname != hostname { continue }
@@ -97,8 +100,12 @@ package struct EndpointTranslator: Sendable {
     private static func targetPort(of port: Int, service: ServiceSpec, slice: EndpointSlice) -> Int? {
         let declared = service.ports ?? []
         let isTCP: (String?) -> Bool = { ($0 ?? "TCP") == "TCP" }
-        guard let servicePort = declared.first(where: { $0.port == port && isTCP($0.protocol) }) else { return port }
-        return (slice.ports ?? []).first { ($0.name ?? "") == (servicePort.name ?? "") && isTCP($0.protocol) }?.port
+        guard let servicePort = declared.first(where: { $0.port == port && isTCP($0.protocol) }) else {
+            return port
+        }
+        return (slice.ports ?? []).first {
+            ($0.name ?? "") == (servicePort.name ?? "") && isTCP($0.protocol)
+        }?.port
     }
 
     /// What stands behind an endpoint of a slice.
@@ -106,11 +113,14 @@ package struct EndpointTranslator: Sendable {
         case pod(ResolvedPod)
         /// An address that is no pod's, as in services without a selector.
         case address
-        /// A pod not known yet, or one that was replaced under the same name. The stream is woken when that changes.
+        /// A pod not known yet, or one that was replaced under the same name. The stream is woken when that
+        /// changes.
         case stale
     }
 
-    private static func backing(of endpoint: SliceEndpoint, in slice: EndpointSlice, view: ServiceView) -> Backing {
+    private static func backing(of endpoint: SliceEndpoint, in slice: EndpointSlice, view: ServiceView)
+        -> Backing
+    {
         guard let target = endpoint.targetRef, target.kind == "Pod" else { return .address }
         let key = ObjectKey(namespace: target.namespace ?? slice.key.namespace, name: target.name ?? "")
         guard let pod = view.pods[key] else { return .stale }
@@ -118,7 +128,8 @@ package struct EndpointTranslator: Sendable {
         return .pod(pod)
     }
 
-    private static func dropDuplicateV4(_ set: inout EndpointSet, of pods: Set<ObjectKey>, view: ServiceView) {
+    private static func dropDuplicateV4(_ set: inout EndpointSet, of pods: Set<ObjectKey>, view: ServiceView)
+    {
         let addresses = Set(pods.flatMap { view.pods[$0]?.facts.addresses ?? [] }.filter { !$0.isV6 })
         set.endpoints = set.endpoints.filter { !addresses.contains($0.key.ip) }
     }
@@ -157,7 +168,9 @@ package struct EndpointTranslator: Sendable {
         }
         let usesHeader = settings.transportMode == .transportHeader && !pod.facts.proxyPorts.contains(port)
         if isOpaque || usesHeader {
-            message.protocolHint.opaqueTransport = .with { $0.inboundPort = UInt32(clamping: pod.facts.inboundPort) }
+            message.protocolHint.opaqueTransport = .with {
+                $0.inboundPort = UInt32(clamping: pod.facts.inboundPort)
+            }
         }
         message.http2.keepAlive = .with {
             $0.interval = .with { $0.seconds = 10 }

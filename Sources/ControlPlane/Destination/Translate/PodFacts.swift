@@ -41,7 +41,8 @@ package struct PodFacts: Equatable, Sendable {
     var isMeshed: Bool { controlPlaneNamespace != nil }
 
     package init(_ pod: Pod) {
-        let annotations = pod.metadata.annotations ?? [:], labels = pod.metadata.labels ?? [:]
+        let annotations = pod.metadata.annotations ?? [:]
+        let labels = pod.metadata.labels ?? [:]
         let containers = (pod.spec?.containers ?? []) + (pod.spec?.initContainers ?? [])
         let proxy = containers.first { $0.name == MeshKey.proxyContainer }
         key = pod.key
@@ -54,7 +55,9 @@ package struct PodFacts: Equatable, Sendable {
         controlPlaneNamespace = proxy == nil || meshNamespace.isEmpty ? nil : meshNamespace
         inboundPort = Self.port(of: MeshKey.inboundListenAddress, in: proxy) ?? 4_143
         proxyPorts = Set(
-            [MeshKey.adminListenAddress, MeshKey.controlListenAddress].compactMap { Self.port(of: $0, in: proxy) })
+            [MeshKey.adminListenAddress, MeshKey.controlListenAddress].compactMap {
+                Self.port(of: $0, in: proxy)
+            })
         opaquePorts = annotations[MeshKey.opaquePorts].map(PortList.init(parsing:))
         skipInboundPorts = PortList(parsing: annotations[MeshKey.skipInboundPorts] ?? "")
         ports = containers.flatMap { $0.ports ?? [] }.filter { ($0.protocol ?? "TCP") == "TCP" }.map {
@@ -69,7 +72,9 @@ package struct PodFacts: Equatable, Sendable {
 
     /// The owner of an object, `nil` unless there is exactly one.
     static func onlyOwner(_ metadata: ObjectMeta) -> Owner? {
-        guard let owners = metadata.ownerReferences, owners.count == 1, let owner = owners.first else { return nil }
+        guard let owners = metadata.ownerReferences, owners.count == 1, let owner = owners.first else {
+            return nil
+        }
         return Owner(kind: owner.kind, name: owner.name)
     }
 
@@ -119,6 +124,7 @@ package struct ResolvedPod: Equatable, Sendable {
 
     /// Whether the protocol of a port must not be detected.
     func isOpaque(port: Int, default defaultPorts: PortList) -> Bool {
-        (facts.opaquePorts ?? namespaceOpaquePorts ?? defaultPorts).contains(port, names: facts.names(of: port))
+        (facts.opaquePorts ?? namespaceOpaquePorts ?? defaultPorts).contains(
+            port, names: facts.names(of: port))
     }
 }

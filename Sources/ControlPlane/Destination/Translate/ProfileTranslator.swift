@@ -31,7 +31,8 @@ package struct ProfileTranslator: Sendable {
     ///
     /// A port that the service does not declare has an empty profile.
     ///
-    /// - Throws: `notFound` without such a service or host name, `invalidArgument` for an ExternalName service.
+    /// - Throws: `notFound` without such a service or host name, `invalidArgument` for an ExternalName
+    ///   service.
     package func profile(
         of authority: ServiceAuthority, in view: ServiceView, for token: ContextToken
     ) throws(DestinationError) -> Io_Linkerd_Proxy_Destination_DestinationProfile {
@@ -42,9 +43,12 @@ package struct ProfileTranslator: Sendable {
             throw DestinationError(.invalidArgument, "\(authority.service) is an ExternalName service")
         }
         guard authority.hostname == nil else { return try hostProfile(of: authority, in: view, for: token) }
-        guard let port = (spec.ports ?? []).first(where: { $0.port == authority.port }) else { return .init() }
+        guard let port = (spec.ports ?? []).first(where: { $0.port == authority.port }) else {
+            return .init()
+        }
         let annotation = view.service?.metadata.annotations?[MeshKey.opaquePorts]
-        let opaquePorts = annotation.map(PortList.init(parsing:)) ?? view.namespaceOpaquePorts ?? defaultOpaquePorts
+        let opaquePorts =
+            annotation.map(PortList.init(parsing:)) ?? view.namespaceOpaquePorts ?? defaultOpaquePorts
         let names = [port.name].compactMap { $0 }
         return .with {
             $0.fullyQualifiedName =
