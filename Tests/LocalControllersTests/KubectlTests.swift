@@ -39,6 +39,34 @@ struct KubectlTests {
         }
     }
 
+    @Test("The charts and the demo's manifest apply as they are, and their pods come up")
+    func applies() async throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../deploy")
+            .standardized
+        try await LiveTests.withCluster { client in
+            try await LiveTests.applyShop(client)
+            for path in [
+                "charts/linkerd-control-plane/templates", "charts/linkerd-viz/templates",
+                "examples/emojivoto.yaml",
+            ] {
+                let file = root.appending(path: path).path(percentEncoded: false)
+                let said = try await Self.run(client, "apply --namespace= --validate=true -f \(file)")
+                #expect(!said.contains("Warning"))
+            }
+            for deployment in [
+                "linkerd/linkerd-destination", "linkerd-viz/metrics-api", "linkerd-viz/web", "emojivoto/web",
+                "emojivoto/voting", "emojivoto/emoji", "emojivoto/vote-bot",
+            ] {
+                let parts = deployment.split(separator: "/")
+                _ = try await Self.run(
+                    client, "--namespace=\(parts[0]) rollout status deploy/\(parts[1]) --timeout=30s")
+            }
+            let claim = try await client.get(
+                PersistentVolumeClaim.self, namespace: "linkerd-viz", name: "metrics-api")
+            #expect(claim.status?.phase == "Bound")
+        }
+    }
+
     /// Runs kubectl in namespace `shop` and gives what it printed; anything but success is an issue.
     private static func run(_ client: KubernetesClient, _ arguments: String) async throws -> String {
         let directory = FileManager.default.temporaryDirectory.appending(path: "kubectl-\(UUID().uuidString)")
