@@ -133,7 +133,7 @@ let controlPlane: [Target] = [
 
 let viz: [Target] = [
     lib("MeshRollup", "Viz/MeshRollup", ["MeshModel", "MeshMetrics"]),
-    lib("RollupStore", "Viz/RollupStore", ["MeshModel", "MeshRollup", grdb, logging]),
+    lib("RollupStore", "Viz/RollupStore", ["MeshModel", "MeshRollup", grdb, logging], exclude: ["SCHEMA.md"]),
     lib(
         "MetricsAPI", "Viz/MetricsAPI",
         [

@@ -68,9 +68,9 @@ extension SeriesCursor {
         writer.zigzag(scrapedAt?.milliseconds ?? -1)
         writer.zigzag(processStart?.milliseconds ?? -1)
         writer.varint(UInt64(entries.count))
-        writer.varint(UInt64(slots.count))
+        writer.varint(UInt64(table.count))
         var last = 0
-        for slot in entries.indices where slots[entries[slot].id] == Int32(slot) {
+        for slot in entries.indices where isUsed(slot) {
             writer.zigzag(Int64(slot - last))
             writer.fixed64(entries[slot].id.high)
             writer.fixed64(entries[slot].id.low)
@@ -125,7 +125,7 @@ extension SeriesCursor {
         slot = 0
         for _ in 0..<(try reader.count(max: Self.slotsMax)) {
             slot = try Self.slot(after: slot, &reader, max: entries.count)
-            if slots[entries[slot].id] == Int32(slot) { slots[entries[slot].id] = nil }
+            if isUsed(slot) { table.remove(entries[slot].id, in: entries) }
         }
         guard reader.isAtEnd else { throw .trailingBytes }
         scrapedAt = at
@@ -134,16 +134,16 @@ extension SeriesCursor {
     }
 
     private mutating func place(_ id: SeriesID, slot: Int, value: UInt64) throws(CodecError) {
-        guard slots[id] == nil else { throw .valueOutOfRange }
+        guard table.slot(of: id, in: entries) == nil else { throw .valueOutOfRange }
         let unused = Entry(id: SeriesID(high: 0, low: 0), value: 0, generation: 1, group: -1)
         while entries.count <= slot { entries.append(unused) }
-        guard slots[entries[slot].id] != Int32(slot) else { throw .valueOutOfRange }
+        guard !isUsed(slot) else { throw .valueOutOfRange }
         entries[slot] = Entry(id: id, value: value, generation: 1, group: -1)
-        slots[id] = Int32(slot)
+        table.insert(Int32(slot), in: entries)
     }
 
     private mutating func rebuildFreeSlots() {
-        freeSlots = entries.indices.filter { slots[entries[$0].id] != Int32($0) }.map { Int32($0) }
+        freeSlots = entries.indices.filter { !isUsed($0) }.map { Int32($0) }
     }
 
     private static func slot(

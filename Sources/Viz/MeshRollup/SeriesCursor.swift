@@ -97,7 +97,7 @@ public struct SeriesCursor: Sendable {
     }
 
     var entries: [Entry] = []
-    var slots: [SeriesID: Int32] = [:]
+    var table = SlotTable()
     var freeSlots: [Int32] = []
     var generation: UInt32 = 1
     /// Start of the process that the values belong to.
@@ -109,26 +109,27 @@ public struct SeriesCursor: Sendable {
     public init() {}
 
     /// Series held.
-    public var seriesCount: Int { slots.count }
+    public var seriesCount: Int { table.count }
     /// One more than the highest slot in use.
     public var slotCount: Int { entries.count }
 
     /// The slot of a known series.
-    public func slot(of id: SeriesID) -> Int? { slots[id].map(Int.init) }
+    public func slot(of id: SeriesID) -> Int? { table.slot(of: id, in: entries).map(Int.init) }
 
     /// Gives a series a slot.
     ///
     /// - Parameter group: Number of the histogram it is a bucket of, so that a reset is one for all of them.
-    /// - Returns: Its slot; that of a vanished series may be used again.
+    /// - Returns: Its slot; that of a vanished series may be used again. A known series keeps its own.
     public mutating func insert(_ id: SeriesID, group: Int? = nil) -> Int {
+        if let known = slot(of: id) { return known }
         let entry = Entry(id: id, value: 0, generation: 0, group: Int32(group ?? -1))
         if let free = freeSlots.popLast() {
             entries[Int(free)] = entry
-            slots[id] = free
+            table.insert(free, in: entries)
             return Int(free)
         }
         entries.append(entry)
-        slots[id] = Int32(entries.count - 1)
+        table.insert(Int32(entries.count - 1), in: entries)
         return entries.count - 1
     }
 
@@ -177,6 +178,9 @@ public struct SeriesCursor: Sendable {
         return delta
     }
 
+    /// Whether a slot holds a series.
+    func isUsed(_ slot: Int) -> Bool { table.slot(of: entries[slot].id, in: entries) == Int32(slot) }
+
     private func hasRestarted(_ start: UnixTime?) -> Bool {
         guard let start, let processStart else { return false }
         return abs(start.since(processStart)) > 1_000
@@ -212,8 +216,8 @@ public struct SeriesCursor: Sendable {
 
     private mutating func forgetVanished(_ delta: inout ScrapeDelta, _ step: inout CursorStepWriter) {
         for slot in entries.indices where entries[slot].generation != generation {
-            guard slots[entries[slot].id] == Int32(slot) else { continue }
-            slots[entries[slot].id] = nil
+            guard isUsed(slot) else { continue }
+            table.remove(entries[slot].id, in: entries)
             freeSlots.append(Int32(slot))
             delta.vanishedSlots.append(slot)
             step.add(vanished: slot)

@@ -84,9 +84,9 @@ public enum Tier: UInt8, CaseIterable, Sendable, Hashable {
     /// Disk its chunks may take before the oldest go early; together under 2 GB.
     public var bytesMax: Int64 {
         switch self {
-        case .tenSeconds: 1_000 << 20
-        case .minute: 700 << 20
-        case .hour: 200 << 20
+        case .tenSeconds: 550 << 20
+        case .minute: 1_150 << 20
+        case .hour: 250 << 20
         }
     }
 

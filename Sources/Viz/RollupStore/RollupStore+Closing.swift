@@ -10,14 +10,6 @@ extension RollupStore {
     /// Spans removed by one step of maintenance.
     static let removedSpansPerStep = 4
 
-    /// Minute and hour buckets of one workload-level key, from one closed span.
-    struct Fold: Sendable {
-        let family: KeyFamily
-        let keyID: Int
-        let minutes: [(index: Int, rollup: Rollup)]
-        let hour: Rollup
-    }
-
     /// Closes spans that ended, removes what is too old or too much, and trims memory.
     ///
     /// To be called every few seconds; each call does a bounded amount of work.
@@ -44,9 +36,9 @@ extension RollupStore {
         defer { isWriting = false }
         let span = firstSpanWithData(before: limit)
         let end = min(span.advanced(by: length), limit)
-        // All of it is packed before the first suspension: later scrapes of this span arrive as late ones.
-        let chunks = packedChunks(of: Window(from: span, to: end))
-        let folds = folds(of: Window(from: span, to: end))
+        // A copy of what memory holds now: later scrapes of this span arrive as late ones.
+        let packer = SpanPacker(hot: hot, keys: keys, window: Window(from: span, to: end))
+        let (chunks, folds) = await packer.pack()
         do {
             for start in stride(from: 0, to: chunks.count, by: Self.closeBatchRows) {
                 let batch = Array(chunks[start..<min(start + Self.closeBatchRows, chunks.count)])
@@ -78,66 +70,8 @@ extension RollupStore {
         return max(closedUpTo, first.floored(to: Tier.tenSeconds.spanMilliseconds))
     }
 
-    private func packedChunks(of window: Window) -> [ChunkTable.Encoded] {
-        var chunks: [ChunkTable.Encoded] = []
-        for id in hot.indices where !hot[id].isEmpty {
-            guard let key = keys.keys[id] else { continue }
-            let chunk = chunk(of: id, in: window)
-            guard !chunk.buckets.isEmpty else { continue }
-            chunks.append(
-                ChunkTable.Encoded(
-                    family: key.family, keyID: id, totals: chunk.totals.encoded(), body: chunk.encodedBody()))
-        }
-        return chunks
-    }
-
-    private func chunk(of id: Int, in window: Window) -> Chunk {
-        var chunk = Chunk()
-        hot[id].forEachBucket(in: window) { bucket, rollup in
-            chunk.append(rollup, at: Int(bucket.since(window.from) / Tier.tenSeconds.bucketMilliseconds))
-        }
-        return chunk
-    }
-
-    /// Folds pods into workloads bucket by bucket, and buckets into minutes and one hour.
-    private func folds(of window: Window) -> [Fold] {
-        var members: [Int: [Int]] = [:]
-        for id in hot.indices where !hot[id].isEmpty && keys.keys[id] != nil {
-            members[keys.rolledUpIDs[id], default: []].append(id)
-        }
-        return members.compactMap { rolledUpID, ids in
-            guard let key = keys.keys[rolledUpID] else { return nil }
-            var merged = Chunk()
-            for id in ids {
-                hot[id].forEachBucket(in: window) { bucket, rollup in
-                    let index = Int(bucket.since(window.from) / Tier.tenSeconds.bucketMilliseconds)
-                    merged.combine(rollup, at: index)
-                }
-            }
-            guard !merged.buckets.isEmpty else { return nil }
-            return Self.fold(merged, from: window.from, family: key.family, keyID: rolledUpID)
-        }
-    }
-
-    private static func fold(_ chunk: Chunk, from start: UnixTime, family: KeyFamily, keyID: Int) -> Fold {
-        var minutes: [(index: Int, rollup: Rollup)] = []
-        var hour = Rollup()
-        for bucket in chunk.buckets {
-            let time = start.advanced(by: Int64(bucket.index) * Tier.tenSeconds.bucketMilliseconds)
-            let span = time.floored(to: Tier.minute.spanMilliseconds)
-            let index = Int(time.since(span) / Tier.minute.bucketMilliseconds)
-            if minutes.last?.index == index {
-                minutes[minutes.count - 1].rollup.append(bucket.rollup)
-            } else {
-                minutes.append((index, bucket.rollup))
-            }
-            hour.append(bucket.rollup)
-        }
-        return Fold(family: family, keyID: keyID, minutes: minutes, hour: hour)
-    }
-
     private static func finishClosing(
-        _ span: UnixTime, end: UnixTime, bytes: Int, folds: [Fold], _ db: Database
+        _ span: UnixTime, end: UnixTime, bytes: Int, folds: [SpanPacker.Fold], _ db: Database
     ) throws {
         guard bytes > 0 else { return try writeMark(closedUpTo: end, db) }
         try ChunkTable.account(bytes, tier: .tenSeconds, span: span, isReplacing: true, db)

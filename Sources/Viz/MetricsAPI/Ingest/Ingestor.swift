@@ -29,7 +29,7 @@ package actor Ingestor {
     private let logger: Logger
     private var pods: [String: PodIngest] = [:]
     private var failures: [String: String] = [:]
-    private var budget: LabelBudget
+    private var shared: PodIngest.Shared
     private var status = Status()
     private var nextPhase = 0
 
@@ -43,7 +43,7 @@ package actor Ingestor {
         self.rules = rules
         self.clusterDomain = clusterDomain
         self.logger = logger
-        budget = LabelBudget(destinationsMax: destinationsMax)
+        shared = PodIngest.Shared(budget: LabelBudget(destinationsMax: destinationsMax))
     }
 
     /// Takes in the text of one scrape of a pod, taken at `at`.
@@ -61,7 +61,7 @@ package actor Ingestor {
         let wantsBase = await store.wantsBase(of: id)
         // Moved out and back in, so that its arrays are not copied.
         guard var pod = pods.removeValue(forKey: id) else { return }
-        let record = pod.ingest(body, at: at, rules: rules, wantsBase: wantsBase, budget: &budget)
+        let record = pod.ingest(body, at: at, rules: rules, wantsBase: wantsBase, shared: &shared)
         status.scrapes += 1
         status.scrapedBytes += UInt64(body.count)
         status.malformedLines += UInt64(pod.malformedLineCount)
@@ -87,7 +87,7 @@ package actor Ingestor {
 
     /// Makes room in the label budget for edges that are gone.
     package func renewBudget() {
-        budget.retain(Set(pods.values.flatMap(\.edges)))
+        shared.budget.retain(Set(pods.values.flatMap(\.edges)))
     }
 
     /// Drops cursors of pods that vanished while nobody watched.
@@ -103,7 +103,7 @@ package actor Ingestor {
         var status = status
         status.pods = pods.count
         status.series = pods.values.reduce(0) { $0 + $1.seriesCount }
-        status.foldedEdges = budget.foldedCount
+        status.foldedEdges = shared.budget.foldedCount
         return status
     }
 }

@@ -5,6 +5,14 @@ import RollupStore
 /// Turns the scrapes of one pod into records for the store. In the steady state a line costs a hash and a
 /// lookup: labels are read once per series.
 struct PodIngest {
+    /// What the pods of one ingestor use in turn.
+    struct Shared {
+        /// Bounds the distinct edges of a workload.
+        var budget: LabelBudget
+        /// Memory for the scrape at hand.
+        var scrape = Scrape(at: UnixTime(milliseconds: 0))
+    }
+
     /// Scrapes between two bases of the cursor.
     static let scrapesPerBase = 60
     /// Keys held before those of vanished peers are let go.
@@ -18,14 +26,13 @@ struct PodIngest {
     /// By slot of the cursor.
     private var targets: [SeriesTarget?] = []
     private var groups: [SeriesID: Int] = [:]
-    private var keyNumbers: [RollupKey: Int32] = [:]
+    private var keyNumbers: [RollupKey: Int16] = [:]
     private var keys: [RollupKey] = []
     /// By key: the open connections last reported.
     private var lastGauges: [UInt64] = []
     private var rollups: [Rollup] = []
     private var gaugeSums: [UInt64?] = []
-    private var touched: Set<Int32> = []
-    private var scrape = Scrape(at: UnixTime(milliseconds: 0))
+    private var touched: Set<Int16> = []
     private var scrapesSinceBase: Int
     /// Lines of the last scrape that could not be read.
     private(set) var malformedLineCount = 0
@@ -61,16 +68,16 @@ struct PodIngest {
     ///
     /// - Parameters:
     ///   - wantsBase: Whether the store lost its chain of steps.
-    ///   - budget: Bounds the distinct edges of a workload.
+    ///   - shared: What all pods use in turn.
     mutating func ingest(
-        _ body: [UInt8], at: UnixTime, rules: CursorRules, wantsBase: Bool, budget: inout LabelBudget
+        _ body: [UInt8], at: UnixTime, rules: CursorRules, wantsBase: Bool, shared: inout Shared
     ) -> ScrapeRecord {
         if keys.count > Self.keysMax { forgetTargets() }
-        scrape.reset(at: at)
+        shared.scrape.reset(at: at)
         var parser = ExpositionParser()
-        parser.forEachSample(in: body) { sample in take(sample, body, &budget) }
+        parser.forEachSample(in: body) { sample in take(sample, body, &shared) }
         malformedLineCount = parser.malformedLineCount
-        let delta = cursor.advance(scrape, rules: rules)
+        let delta = cursor.advance(shared.scrape, rules: rules)
         apply(delta)
         let parts = makeParts(delta)
         for slot in delta.vanishedSlots where slot < targets.count { targets[slot] = nil }
@@ -112,10 +119,10 @@ struct PodIngest {
         addTotals()
     }
 
-    private mutating func take(_ sample: ExpositionSample, _ body: [UInt8], _ budget: inout LabelBudget) {
+    private mutating func take(_ sample: ExpositionSample, _ body: [UInt8], _ shared: inout Shared) {
         guard let family = Family(body, sample.name) else { return }
         if family == .processStart {
-            scrape.processStart = UnixTime(seconds: sample.value)
+            shared.scrape.processStart = UnixTime(seconds: sample.value)
             return
         }
         let id = SeriesID(hashing: body, in: sample.series)
@@ -125,15 +132,14 @@ struct PodIngest {
         if let known = targets[slot] {
             target = known
         } else {
-            target = makeTarget(family, sample, body, &budget)
+            target = makeTarget(family, sample, body, slot, &shared.budget)
             targets[slot] = target
-            if let group = target.group { cursor.setGroup(group, ofSlot: slot) }
         }
-        scrape.add(slot: slot, isGauge: target.action == .gauge, value: sample.value)
+        shared.scrape.add(slot: slot, isGauge: target.action == .gauge, value: sample.value)
     }
 
     private mutating func makeTarget(
-        _ family: Family, _ sample: ExpositionSample, _ body: [UInt8], _ budget: inout LabelBudget
+        _ family: Family, _ sample: ExpositionSample, _ body: [UInt8], _ slot: Int, _ budget: inout LabelBudget
     ) -> SeriesTarget {
         var labels = ExpositionParser.labels(of: sample, in: body)
         let isAuthz = family == .authzAllow || family == .authzDeny
@@ -142,16 +148,15 @@ struct PodIngest {
         switch labels["direction"] {
         case "inbound": direction = .inbound
         case "outbound": direction = .outbound
-        default: return SeriesTarget(action: .ignore, object: -1, edge: -1, group: nil)
+        default: return SeriesTarget(action: .ignore, object: -1, edge: -1)
         }
         let object = number(of: .object(TrafficKey(direction: direction, workload: workload, pod: podName)))
-        var edgeNumber: Int32 = -1
+        var edgeNumber: Int16 = -1
         let edge = EdgeLabels.edge(labels, src: workload, srcPod: podName, clusterDomain: clusterDomain)
         if let edge { edgeNumber = number(of: .edge(budget.admit(edge))) }
         let action = SeriesTarget.Action(family, labels)
-        var group: Int?
-        if case .bucket = action { group = self.group(of: labels) }
-        return SeriesTarget(action: action, object: object, edge: edgeNumber, group: group)
+        if case .bucket = action { cursor.setGroup(group(of: labels), ofSlot: slot) }
+        return SeriesTarget(action: action, object: object, edge: edgeNumber)
     }
 
     private mutating func group(of labels: [String: String]) -> Int {
@@ -164,9 +169,11 @@ struct PodIngest {
         return groups.count - 1
     }
 
-    private mutating func number(of key: RollupKey) -> Int32 {
+    private mutating func number(of key: RollupKey) -> Int16 {
         if let number = keyNumbers[key] { return number }
-        let number = Int32(keys.count)
+        // Past `keysMax` in one scrape, the rest of it is counted with the pod's outbound total alone.
+        guard keys.count < Int(Int16.max) else { return -1 }
+        let number = Int16(keys.count)
         keyNumbers[key] = number
         keys.append(key)
         lastGauges.append(0)
@@ -191,7 +198,7 @@ struct PodIngest {
         gaugeSums[1] = gaugeSums[1] ?? 0
     }
 
-    private mutating func add(_ amount: UInt64, _ action: SeriesTarget.Action, to number: Int32) {
+    private mutating func add(_ amount: UInt64, _ action: SeriesTarget.Action, to number: Int16) {
         touched.insert(number)
         let index = Int(number)
         switch action {
@@ -200,7 +207,8 @@ struct PodIngest {
             rollups[index][isSuccess ? .successes : .failures] &+= amount
             if let status { rollups[index][status] &+= amount }
             if isGRPC { rollups[index][.grpcResponses] &+= amount }
-        case .bucket(let bucket):
+        case .bucket(let bound):
+            let bucket = Int(bound)
             // Buckets are cumulative: what is under this bound is not in the next one. Wrapping differences of
             // all buckets add up, in any order.
             rollups[index].latency[bucket] &+= amount
@@ -214,7 +222,7 @@ struct PodIngest {
         for number in keys.indices {
             let gauge = gaugeSums[number] ?? (lastGauges[number] > 0 ? 0 : nil)
             gaugeSums[number] = nil
-            guard gauge != nil || touched.contains(Int32(number)) else { continue }
+            guard gauge != nil || touched.contains(Int16(number)) else { continue }
             var rollup = rollups[number]
             rollups[number] = Rollup()
             if let gauge {

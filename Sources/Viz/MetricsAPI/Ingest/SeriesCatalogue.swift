@@ -44,19 +44,18 @@ struct SeriesTarget: Sendable, Equatable {
         /// `success`, the counter of its status class, and whether it carried a gRPC status.
         case response(isSuccess: Bool, status: Counter?, isGRPC: Bool)
         /// Cumulative count of a latency bucket.
-        case bucket(Int)
+        case bucket(UInt8)
         case gauge
         /// Known, but adds to nothing.
         case ignore
     }
 
     let action: Action
-    /// Number of the pod's total that it adds to; negative is none.
-    let object: Int32
+    /// Number of the pod's total that it adds to; negative is none. Half a million targets are held at scale,
+    /// so numbers are small.
+    let object: Int16
     /// Number of the edge that it adds to; negative is none.
-    let edge: Int32
-    /// Histogram that it is a bucket of.
-    let group: Int?
+    let edge: Int16
 }
 
 extension SeriesTarget.Action {
@@ -93,11 +92,11 @@ extension SeriesTarget.Action {
     }
 
     private static func bucket(_ bound: String) -> Self {
-        if bound == "+Inf" { return .bucket(LatencyBuckets.boundsMilliseconds.count) }
+        if bound == "+Inf" { return .bucket(UInt8(LatencyBuckets.boundsMilliseconds.count)) }
         guard let value = Double(bound), let whole = UInt64(exactly: value),
             let index = LatencyBuckets.boundsMilliseconds.firstIndex(of: whole)
         else { return .ignore }
-        return .bucket(index)
+        return .bucket(UInt8(index))
     }
 
     /// Each connection has two sides; bytes and opens count on the one that faces the mesh.
