@@ -73,6 +73,9 @@ enum BuiltInKinds {
                 "Reason|string|0|.status.reason", "Age", "VolumeMode|string|1|.spec.volumeMode"),
             sub: [.status]),
         KindDescription(
+            "v1", "ResourceQuota", "resourcequotas", short: ["quota"], schema: "ResourceQuota", sub: [.status]),
+        KindDescription("v1", "LimitRange", "limitranges", short: ["limits"], schema: "LimitRange"),
+        KindDescription(
             "v1", "ReplicationController", "replicationcontrollers", short: ["rc"], categories: ["all"],
             schema: "ReplicationController", columns: replicaColumns, select: ["status.replicas"],
             sub: [.status, .scale]),

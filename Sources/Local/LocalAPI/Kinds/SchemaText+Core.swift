@@ -58,6 +58,12 @@ enum SchemaText {
           eventTime:time series:any action:string related:ObjectReference reportingComponent:string
           reportingInstance:string
         EventSource component:string host:string
+        ResourceQuota apiVersion:string kind:string metadata:ObjectMeta spec:ResourceQuotaSpec status:any
+        ResourceQuotaSpec hard:{}quantity scopeSelector:any scopes:[]string
+        LimitRange apiVersion:string kind:string metadata:ObjectMeta spec:LimitRangeSpec
+        LimitRangeSpec limits:[]LimitRangeItem!
+        LimitRangeItem type:string! max:{}quantity min:{}quantity default:{}quantity
+          defaultRequest:{}quantity maxLimitRequestRatio:{}quantity
         PersistentVolumeClaim apiVersion:string kind:string metadata:ObjectMeta
           spec:PersistentVolumeClaimSpec status:PersistentVolumeClaimStatus
         PersistentVolumeClaimSpec accessModes:[]string selector:LabelSelector resources:ResourceRequirements={}
@@ -151,6 +157,24 @@ enum SchemaText {
           subresources:any additionalPrinterColumns:[]CRDColumn selectableFields:[]any
         CRDColumn name:string! type:string! format:string description:string priority:int jsonPath:string!
         CRDStatus conditions:[]Condition/type acceptedNames:any storedVersions:[]string
+        DeleteOptions apiVersion:string kind:string gracePeriodSeconds:int preconditions:Preconditions
+          orphanDependents:bool propagationPolicy:string dryRun:[]string
+        Preconditions uid:string resourceVersion:string
+        Eviction apiVersion:string kind:string metadata:ObjectMeta deleteOptions:DeleteOptions
+        TokenRequest apiVersion:string kind:string metadata:ObjectMeta spec:TokenRequestSpec status:any
+        TokenRequestSpec audiences:[]string expirationSeconds:int boundObjectRef:BoundObjectReference
+        BoundObjectReference kind:string apiVersion:string name:string uid:string
+        SelfSubjectReview apiVersion:string kind:string metadata:ObjectMeta status:any
+        SelfSubjectAccessReview apiVersion:string kind:string metadata:ObjectMeta
+          spec:SelfSubjectAccessReviewSpec status:any
+        SelfSubjectAccessReviewSpec resourceAttributes:ResourceAttributes
+          nonResourceAttributes:NonResourceAttributes
+        ResourceAttributes namespace:string verb:string group:string version:string resource:string
+          subresource:string name:string
+        NonResourceAttributes path:string verb:string
+        SelfSubjectRulesReview apiVersion:string kind:string metadata:ObjectMeta
+          spec:SelfSubjectRulesReviewSpec status:any
+        SelfSubjectRulesReviewSpec namespace:string
         Scale apiVersion:string kind:string metadata:ObjectMeta spec:ScaleSpec status:ScaleStatus
         ScaleSpec replicas:int
         ScaleStatus replicas:int selector:string

@@ -15,6 +15,7 @@ extension SchemaText {
           readinessGates:[]ReadinessGate runtimeClassName:string enableServiceLinks:bool
           preemptionPolicy:string overhead:{}quantity resources:ResourceRequirements resourceClaims:[]any
           topologySpreadConstraints:[]TopologySpreadConstraint/topologyKey os:PodOS schedulingGates:[]any
+          hostnameOverride:string
         PodOS name:string!
         ReadinessGate conditionType:string!
         HostAlias ip:string! hostnames:[]string
@@ -48,7 +49,7 @@ extension SchemaText {
         OptionalReference name:string optional:bool
         EnvVar name:string! value:string valueFrom:EnvVarSource
         EnvVarSource fieldRef:ObjectFieldSelector resourceFieldRef:ResourceFieldSelector
-          configMapKeyRef:KeySelector secretKeyRef:KeySelector
+          configMapKeyRef:KeySelector secretKeyRef:KeySelector fileKeyRef:any
         ObjectFieldSelector apiVersion:string=v1 fieldPath:string!
         ResourceFieldSelector containerName:string resource:string! divisor:quantity
         KeySelector name:string key:string! optional:bool

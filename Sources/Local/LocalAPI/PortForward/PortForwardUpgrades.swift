@@ -2,59 +2,50 @@ import MeshWebSocket
 import NIOCore
 import NIOHTTP1
 
-/// The upgrades that lead to port-forwarding; a refused one goes on as plain HTTP and gets its Status there.
+/// The upgrades that lead to port-forwarding. `isGranted` is asked first; the upgraders then never refuse.
 struct PortForwardUpgrades: Sendable {
     let gate: PortForwardGate
 
-    var all: [any NIOTypedHTTPServerProtocolUpgrader<Listener.Connection>] {
-        [webSocket, SPDYUpgrader(gate: gate)]
+    var upgraders: [any NIOTypedHTTPServerProtocolUpgrader<Listener.Connection>] { [webSocket, SPDYUpgrader()] }
+
+    /// Whether the request may become a port-forward. A refused one is answered as the plain request it is.
+    func isGranted(_ channel: any Channel, _ head: HTTPRequestHead) async throws -> Bool {
+        guard let target = PortForwardTarget(head) else { return false }
+        if head.headers[canonicalForm: "Upgrade"].contains(where: { $0.lowercased() == "websocket" }) {
+            guard let chosen = Self.choose(head.headers) else { return false }
+            if chosen == PortForwardProtocol.channels, target.ports.isEmpty { return false }
+        }
+        try await gate.admit(target, headers: head.headers, certificate: ClientCertificate.of(channel))
+        return true
     }
 
     private var webSocket: any NIOTypedHTTPServerProtocolUpgrader<Listener.Connection> {
         WebSocketServer.upgrader(
             accept: { channel, head in
-                channel.eventLoop.makeFutureWithTask { try await accept(channel, head) }
+                let headers = Self.choose(head.headers).map { HTTPHeaders([("Sec-WebSocket-Protocol", $0)]) }
+                return channel.eventLoop.makeSucceededFuture(headers)
             },
             upgraded: { head, stream in .webSocket(stream, head) })
     }
 
-    /// The headers of the answer; `nil` refuses.
-    private func accept(_ channel: any Channel, _ head: HTTPRequestHead) async throws -> HTTPHeaders? {
-        guard let target = PortForwardTarget(head),
-            let chosen = Self.choose(WebSocketServer.offeredProtocols(head.headers)),
-            chosen == PortForwardProtocol.tunnel || !target.ports.isEmpty
-        else { return nil }
-        do {
-            try await gate.admit(target, headers: head.headers, certificate: ClientCertificate.of(channel))
-        } catch is StatusError {
-            return nil  // The plain request that follows is refused for the same reason, and says it.
+    private static func choose(_ headers: HTTPHeaders) -> String? {
+        WebSocketServer.offeredProtocols(headers).first {
+            $0 == PortForwardProtocol.tunnel || $0 == PortForwardProtocol.channels
         }
-        return ["Sec-WebSocket-Protocol": chosen]
-    }
-
-    private static func choose(_ offered: [String]) -> String? {
-        offered.first { $0 == PortForwardProtocol.tunnel || $0 == PortForwardProtocol.channels }
     }
 }
 
 /// The raw upgrade to SPDY/3.1.
 private struct SPDYUpgrader: NIOTypedHTTPServerProtocolUpgrader {
-    let gate: PortForwardGate
-
     let supportedProtocol = "SPDY/3.1"
     let requiredUpgradeHeaders: [String] = []
 
     func buildUpgradeResponse(
         channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
     ) -> EventLoopFuture<HTTPHeaders> {
-        channel.eventLoop.makeFutureWithTask {
-            guard let target = PortForwardTarget(upgradeRequest) else { throw StatusError.unknownPath }
-            try await gate.admit(
-                target, headers: upgradeRequest.headers, certificate: ClientCertificate.of(channel))
-            var headers = initialResponseHeaders
-            headers.add(name: "X-Stream-Protocol-Version", value: PortForwardProtocol.spdy)
-            return headers
-        }
+        var headers = initialResponseHeaders
+        headers.add(name: "X-Stream-Protocol-Version", value: PortForwardProtocol.spdy)
+        return channel.eventLoop.makeSucceededFuture(headers)
     }
 
     func upgrade(channel: any Channel, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Listener.Connection> {

@@ -88,10 +88,13 @@ struct APIRequest: Sendable {
     func document() throws(StatusError) -> JSONValue {
         let type = contentType
         if type.hasSuffix("yaml") { return try yaml() }
+        if type == "application/vnd.kubernetes.protobuf" {
+            return try ProtobufReader(library: KindCatalogue.schemas, table: .shared).document(body)
+        }
         guard type.hasSuffix("json") || type == "*/*" || type == "text/plain" else {
             throw .unsupportedMediaType(
                 "the body of the request was in an unknown format - accepted media types include: "
-                    + "application/json, application/yaml")
+                    + "application/json, application/yaml, application/vnd.kubernetes.protobuf")
         }
         do { return try JSONValue(parsing: body.readableBytesView) } catch {
             throw .badRequest("the object provided is unrecognized: couldn't parse JSON: \(error)")

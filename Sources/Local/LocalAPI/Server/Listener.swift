@@ -87,8 +87,8 @@ struct Listener: Sendable {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(NIOSSLServerHandler(context: tls))
             try pipeline.addHandler(DrainBeforeClose())
-            let upgraders = PortForwardUpgrades(gate: PortForwardGate(router: router)).all
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgraders) { channel in
+            let upgrades = PortForwardUpgrades(gate: PortForwardGate(router: router))
+            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgrades.upgraders) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     .http(try HTTPConnection.Stream(wrappingChannelSynchronously: channel))
                 }
@@ -98,6 +98,11 @@ struct Listener: Sendable {
             configuration.enablePipelining = false
             configuration.enableResponseHeaderValidation = true
             let connection = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
+            let upgradeHandler = try pipeline.handler(type: NIOTypedHTTPServerUpgradeHandler<Connection>.self)
+            let gate = UpgradeGateHandler { channel, head in
+                channel.eventLoop.makeFutureWithTask { try await upgrades.isGranted(channel, head) }
+            }
+            try pipeline.addHandler(gate, position: .before(upgradeHandler))
             return Accepted(channel: channel, connection: connection)
         }
     }
