@@ -20,7 +20,22 @@ struct StateDirectoryOption: ParsableArguments {
 }
 
 // The first three run one blocking loop on the main thread: they are parents that their children must not outlive, or
-// process 1 of a PID namespace, and have no use for a second thread.
+// process 1 of a PID namespace. They must stay single-threaded: a second thread would take the signals that the loop
+// reads from its descriptor.
+
+/// The processes of a cluster that must run before the program has made a second thread.
+public enum SingleThreadedProcess {
+    /// Runs the process that `arguments` (the program's name first) ask for, when it is one of them.
+    ///
+    /// - Returns: False when they ask for anything else; otherwise only once the process is done.
+    public static func run(_ arguments: [String]) -> Bool {
+        guard arguments.count > 2, arguments[1] == LocalRunCommand.configuration.commandName else { return false }
+        let processes: [any ParsableCommand.Type] = [SupervisorCommand.self, NodeInitCommand.self, PodInitCommand.self]
+        guard let process = processes.first(where: { $0.configuration.commandName == arguments[2] }) else { return false }
+        process.main(Array(arguments.dropFirst(3)))
+        return true
+    }
+}
 
 struct SupervisorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "supervisor", shouldDisplay: false)

@@ -21,8 +21,10 @@ package struct HostLayout: Sendable, Hashable {
         let executable = Processes.executablePath ?? "/usr/bin/linkerd"
         let programs = String(executable.prefix(upTo: executable.lastIndex(of: "/") ?? executable.endIndex))
         let installation = installationRoot(of: programs) { Files.isDirectory($0 + "/deploy") }
+        // Single files (a container host's /etc/hosts, our own /etc/resolv.conf) are for the pod to provide.
+        let mounts = diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? "").filter { Files.isDirectory($0) }
         return HostLayout(
-            executable: executable, programs: programs, mounts: diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? ""),
+            executable: executable, programs: programs, mounts: mounts,
             opened: openings(for: installation) { (Files.mode(of: $0) ?? 0o755) & 0o001 != 0 })
     }
 
