@@ -11,7 +11,8 @@ extension DestinationClient {
         guard let authority = config.destinationAddress else { return nil }
         let port = Int(authority.port ?? 8086)
         let settings = GRPCSettings(host: authority.host, port: port, connect: config.outbound.endpoint.connect)
-        let labels = "addr=\"\(ExpositionWriter.escapeLabelValue("\(authority.host):\(port)"))\",tls=\"disabled\""
+        let address = ExpositionWriter.escapeLabelValue("\(authority.host):\(port)")
+        let labels = "addr=\"\(address)\",\(SeriesLabels.noTLS(.notProvidedByServiceDiscovery))"
         let loop = group.next()
         return try await make(
             settings: settings, contextToken: config.destinationContext, loop: loop, logger: logger
