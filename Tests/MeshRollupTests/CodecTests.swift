@@ -10,7 +10,9 @@ private func randomRollup(_ random: inout SeededRandom) -> Rollup {
     for index in 0..<LatencyHistogram.bucketCount where random.chance(20) {
         rollup.latency[index] = UInt64.random(in: 1..<500, using: &random)
     }
-    if random.chance(50) { rollup.openConnections = ConnectionGauge(last: 3, max: UInt64.random(in: 3..<9, using: &random)) }
+    if random.chance(50) {
+        rollup.openConnections = ConnectionGauge(last: 3, max: UInt64.random(in: 3..<9, using: &random))
+    }
     rollup.isEstimated = random.chance(10)
     return rollup
 }
@@ -113,7 +115,9 @@ struct CodecTests {
     func seriesIDs() {
         var seen: Set<SeriesID> = []
         for index in 0..<20_000 {
-            let bytes = Array("response_total{direction=\"inbound\",target_addr=\"10.0.\(index / 250).\(index % 250):80\"}".utf8)
+            let bytes = Array(
+                "response_total{direction=\"inbound\",target_addr=\"10.0.\(index / 250).\(index % 250):80\"}"
+                    .utf8)
             seen.insert(SeriesID(hashing: bytes, in: bytes.indices))
         }
         #expect(seen.count == 20_000)

@@ -50,7 +50,9 @@ struct GoldenMetricsTests {
         for quantile in [0.5, 0.95, 0.99] {
             let estimate = try #require(histogram.quantile(quantile))
             let truth = Double(latencies[Int((quantile * 500).rounded(.up)) - 1])
-            #expect(abs(estimate.milliseconds - truth) <= estimate.errorMillisecondsMax, "seed \(seed) p\(quantile)")
+            #expect(
+                abs(estimate.milliseconds - truth) <= estimate.errorMillisecondsMax,
+                "seed \(seed) p\(quantile)")
         }
     }
 
@@ -68,7 +70,8 @@ struct GoldenMetricsTests {
         var budget = LabelBudget(destinationsMax: 3)
         let src = WorkloadKey(namespace: "a", kind: "deployment", name: "web")
         func edge(_ name: Int, pod: String = "p") -> EdgeKey {
-            EdgeKey(src: src, srcPod: pod, dst: WorkloadKey(namespace: "b", kind: "deployment", name: "d\(name)"))
+            EdgeKey(
+                src: src, srcPod: pod, dst: WorkloadKey(namespace: "b", kind: "deployment", name: "d\(name)"))
         }
         for name in 0..<3 { #expect(budget.admit(edge(name)) == edge(name)) }
         #expect(budget.admit(edge(9)).dst == .other)
@@ -133,12 +136,16 @@ struct HotSeriesTests {
                 to: UnixTime(milliseconds: from + Int64.random(in: 0..<60, using: &random) * 10_000))
             var total = Rollup()
             series.accumulate(window, into: &total)
-            let expected = truth.filter { window.contains(UnixTime(milliseconds: $0.key)) }.values.reduce(0, +)
+            let expected = truth.filter { window.contains(UnixTime(milliseconds: $0.key)) }.values.reduce(
+                0, +)
             #expect(total[.requests] == expected, "seed \(seed)")
         }
         series.trim(before: UnixTime(milliseconds: base + 450_000))
         var rest = Rollup()
-        series.accumulate(Window(from: UnixTime(milliseconds: base), to: UnixTime(milliseconds: base + 900_000)), into: &rest)
-        #expect(rest[.requests] == truth.filter { $0.key >= base + 450_000 }.values.reduce(0, +), "seed \(seed)")
+        series.accumulate(
+            Window(from: UnixTime(milliseconds: base), to: UnixTime(milliseconds: base + 900_000)),
+            into: &rest)
+        #expect(
+            rest[.requests] == truth.filter { $0.key >= base + 450_000 }.values.reduce(0, +), "seed \(seed)")
     }
 }

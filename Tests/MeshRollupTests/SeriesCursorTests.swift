@@ -6,7 +6,9 @@ struct SeriesCursorTests {
     private let rules = CursorRules(intervalMilliseconds: 10_000, firstSightAgeMaxMilliseconds: 300_000)
 
     private func id(_ number: UInt64) -> SeriesID { SeriesID(high: 7, low: number) }
-    private func time(_ seconds: Int64) -> UnixTime { UnixTime(milliseconds: 1_700_000_000_000 + seconds * 1_000) }
+    private func time(_ seconds: Int64) -> UnixTime {
+        UnixTime(milliseconds: 1_700_000_000_000 + seconds * 1_000)
+    }
 
     /// Scrapes `values` and returns growth by series.
     private func scrape(
@@ -81,7 +83,9 @@ struct SeriesCursorTests {
         #expect(scrape(&cursor, [1: 41, 2: 1], at: time(20)).1 == [1: 41])
     }
 
-    @Test("A gap of more than two intervals is estimated", arguments: [(10, false), (20, false), (21, true), (600, true)])
+    @Test(
+        "A gap of more than two intervals is estimated",
+        arguments: [(10, false), (20, false), (21, true), (600, true)])
     func gap(seconds: Int64, isEstimated: Bool) {
         var cursor = SeriesCursor()
         _ = scrape(&cursor, [1: 1], at: time(0))
@@ -117,12 +121,16 @@ struct SeriesCursorTests {
         var restored: SeriesCursor?
         for round in 0..<60 {
             if random.chance(30) { values[UInt64.random(in: 0..<50, using: &random)] = 0 }
-            if random.chance(20), let gone = values.keys.sorted().randomElement(using: &random) { values[gone] = nil }
+            if random.chance(20), let gone = values.keys.sorted().randomElement(using: &random) {
+                values[gone] = nil
+            }
             for name in values.keys.sorted() where random.chance(50) {
                 values[name, default: 0] += UInt64.random(in: 0..<9, using: &random)
             }
             let (delta, _) = scrape(&live, values, at: time(Int64(round) * 10), start: time(-100))
-            if round == 20 || round == 45 { restored = try SeriesCursor(base: live.encodedBase()) } else {
+            if round == 20 || round == 45 {
+                restored = try SeriesCursor(base: live.encodedBase())
+            } else {
                 try restored?.apply(step: delta.step)
             }
             // A step that the base already holds changes nothing.
@@ -134,7 +142,8 @@ struct SeriesCursorTests {
         #expect(scrape(&copy, values, at: time(700), start: time(-100)).1 == later, "seed \(seed)")
     }
 
-    @Test("Corrupt bases and steps are refused or harmless, never a crash", arguments: [11, 12, 13] as [UInt64])
+    @Test(
+        "Corrupt bases and steps are refused or harmless, never a crash", arguments: [11, 12, 13] as [UInt64])
     func corruption(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         var cursor = SeriesCursor()
@@ -156,7 +165,10 @@ func mutated(_ bytes: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
     var bytes = bytes
     switch Int.random(in: 0..<4, using: &random) {
     case 0: bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &random)))
-    case 1: bytes += (0..<Int.random(in: 1...8, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+    case 1:
+        bytes += (0..<Int.random(in: 1...8, using: &random)).map { _ in
+            UInt8.random(in: 0...255, using: &random)
+        }
     default:
         for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
             bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)

@@ -46,8 +46,12 @@ struct SimulatorTests {
         var buckets: [UnixTime: UInt64] = [:]
         for round in 0..<150 {
             pod.serve()
-            pod.now += round > 0 && pod.random.chance(8) ? Int64.random(in: 30_000...2_000_000, using: &pod.random) : 10_000
-            if round > 0, pod.random.chance(4) { pod.now -= Int64.random(in: 0...120_000, using: &pod.random) }
+            pod.now +=
+                round > 0 && pod.random.chance(8)
+                ? Int64.random(in: 30_000...2_000_000, using: &pod.random) : 10_000
+            if round > 0, pod.random.chance(4) {
+                pod.now -= Int64.random(in: 0...120_000, using: &pod.random)
+            }
             if pod.random.chance(5) {
                 pod.restart()
                 pod.serve()
@@ -69,7 +73,9 @@ struct SimulatorTests {
         #expect(buckets.values.reduce(0, +) == pod.observable, "seed \(seed)")
     }
 
-    @Test("A gap is spread evenly, adds up, and is marked", arguments: [(35_000, 7), (600_000, 1_001), (90_000_000, 5_000)])
+    @Test(
+        "A gap is spread evenly, adds up, and is marked",
+        arguments: [(35_000, 7), (600_000, 1_001), (90_000_000, 5_000)])
     func spread(length: Int64, count: UInt64) throws {
         let to = UnixTime(milliseconds: 1_700_000_003_000)
         var rollup = Rollup()

@@ -31,7 +31,9 @@ private final class World: Sendable {
 }
 
 /// Waits until `condition` holds, or the deadline passes.
-private func eventually(within limit: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws -> Bool {
+private func eventually(within limit: Duration = .seconds(20), _ condition: () async throws -> Bool)
+    async throws -> Bool
+{
     let deadline = ContinuousClock.now.advanced(by: limit)
     while ContinuousClock.now < deadline {
         if try await condition() { return true }
@@ -46,21 +48,28 @@ struct EndToEndTests {
     func wholePath() async throws {
         let world = World()
         let box = try StoreBox()
-        let ingestor = Ingestor(store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
-        let proxy = AdminServer(host: "127.0.0.1", port: 0, routes: ["/metrics": { world.answer() }], logger: Fixtures.logger)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        let proxy = AdminServer(
+            host: "127.0.0.1", port: 0, routes: ["/metrics": { world.answer() }], logger: Fixtures.logger)
         let index = Mutex(Fixtures.index())
         let sources = VizSources(
-            store: box.store, ingestor: ingestor, index: { index.withLock { $0 } }, isSynced: { true }, now: { world.now })
+            store: box.store, ingestor: ingestor, index: { index.withLock { $0 } }, isSynced: { true },
+            now: { world.now })
         let server = MetricsAPIServer.makeServer(host: "127.0.0.1", port: 0, sources: sources)
-        let scraper = Scraper(intervalMilliseconds: 10_000, ingestor: ingestor, now: { world.now }, logger: Fixtures.logger) {
+        let scraper = Scraper(
+            intervalMilliseconds: 10_000, ingestor: ingestor, now: { world.now }, logger: Fixtures.logger
+        ) {
             world.state.withLock { $0.pods }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await proxy.run { port in
-                    let pod = Fixtures.pod("emojivoto", "web-1", owner: ("ReplicaSet", "web-abc"), adminPort: port)
+                    let pod = Fixtures.pod(
+                        "emojivoto", "web-1", owner: ("ReplicaSet", "web-abc"), adminPort: port)
                     let owners = [
-                        WorkloadKey(namespace: "emojivoto", kind: "replicaset", name: "web-abc"), Fixtures.deployment("web"),
+                        WorkloadKey(namespace: "emojivoto", kind: "replicaset", name: "web-abc"),
+                        Fixtures.deployment("web"),
                     ]
                     world.state.withLock { $0.pods = [PodFacts(pod, owners: owners)] }
                 }
@@ -110,9 +119,14 @@ struct EndToEndTests {
             #expect(web.added && web.deployment == "emojivoto/web" && web.proxyVersion == "v1")
             #expect(web.uptime.seconds > 5_000)
             #expect(pods.contains { $0.name == "other/db-0" && $0.statefulSet == "other/db" })
-            #expect(try await api.listServices(Linkerd2_Viz_ListServicesRequest()).services.map(\.name) == ["voting-svc", "web-svc"])
+            #expect(
+                try await api.listServices(Linkerd2_Viz_ListServicesRequest()).services.map(\.name) == [
+                    "voting-svc", "web-svc",
+                ])
             #expect(try await api.gateways(Linkerd2_Viz_GatewaysRequest()).ok.gatewaysTable.rows.isEmpty)
-            let error = await #expect(throws: RPCError.self) { _ = try await api.authz(Linkerd2_Viz_AuthzRequest()) }
+            let error = await #expect(throws: RPCError.self) {
+                _ = try await api.authz(Linkerd2_Viz_AuthzRequest())
+            }
             #expect(error?.code == .unimplemented)
 
             let history = Linkerd2_Viz_History_History.Client(wrapping: client)

@@ -12,7 +12,8 @@ enum Fixtures {
     static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     static func meta(
-        _ namespace: String, _ name: String, owner: (kind: String, name: String)? = nil, labels: [String: String] = [:]
+        _ namespace: String, _ name: String, owner: (kind: String, name: String)? = nil,
+        labels: [String: String] = [:]
     ) -> ObjectMeta {
         ObjectMeta {
             $0.namespace = namespace
@@ -22,15 +23,19 @@ enum Fixtures {
             $0.resourceVersion = "1"
             if let owner {
                 $0.ownerReferences = [
-                    OwnerReference(apiVersion: "apps/v1", kind: owner.kind, name: owner.name, uid: owner.name, controller: true)
+                    OwnerReference(
+                        apiVersion: "apps/v1", kind: owner.kind, name: owner.name, uid: owner.name,
+                        controller: true)
                 ]
             }
         }
     }
 
     static func pod(
-        _ namespace: String, _ name: String, owner: (kind: String, name: String)? = nil, phase: String = "Running",
-        isMeshed: Bool = true, ip: String = "127.0.0.1", adminPort: Int = 4_191, labels: [String: String] = [:]
+        _ namespace: String, _ name: String, owner: (kind: String, name: String)? = nil,
+        phase: String = "Running",
+        isMeshed: Bool = true, ip: String = "127.0.0.1", adminPort: Int = 4_191,
+        labels: [String: String] = [:]
     ) -> Pod {
         var labels = labels
         if isMeshed { labels["linkerd.io/control-plane-ns"] = "linkerd" }
@@ -55,7 +60,9 @@ enum Fixtures {
         let pods = [
             pod("emojivoto", "web-1", owner: ("ReplicaSet", "web-abc"), labels: ["app": "web-svc"]),
             pod("emojivoto", "voting-1", owner: ("ReplicaSet", "voting-abc"), labels: ["app": "voting-svc"]),
-            pod("emojivoto", "voting-2", owner: ("ReplicaSet", "voting-abc"), phase: "Pending", isMeshed: false),
+            pod(
+                "emojivoto", "voting-2", owner: ("ReplicaSet", "voting-abc"), phase: "Pending",
+                isMeshed: false),
             pod("emojivoto", "voting-old", owner: ("ReplicaSet", "voting-abc"), phase: "Succeeded"),
             pod("emojivoto", "voting-bad", owner: ("ReplicaSet", "voting-abc"), phase: "Failed"),
             pod("emojivoto", "vote-bot-1", owner: ("ReplicaSet", "vote-bot-abc")),
@@ -70,7 +77,10 @@ enum Fixtures {
         return ClusterIndex(
             pods: pods + extra,
             namespaces: [Namespace(metadata: meta("", "emojivoto")), Namespace(metadata: meta("", "other"))],
-            services: [Service(metadata: meta("emojivoto", "web-svc")), Service(metadata: meta("emojivoto", "voting-svc"))],
+            services: [
+                Service(metadata: meta("emojivoto", "web-svc")),
+                Service(metadata: meta("emojivoto", "voting-svc")),
+            ],
             deployments: ["web", "voting", "vote-bot"].map(deployment),
             replicaSets: ["web", "voting", "vote-bot"].map(set),
             statefulSets: [StatefulSet(metadata: meta("other", "db"))])
@@ -80,7 +90,9 @@ enum Fixtures {
         WorkloadKey(namespace: "emojivoto", kind: "deployment", name: name)
     }
 
-    static func rollup(_ successes: UInt64, _ failures: UInt64 = 0, bin: Int = 4, open: UInt64? = nil) -> Rollup {
+    static func rollup(_ successes: UInt64, _ failures: UInt64 = 0, bin: Int = 4, open: UInt64? = nil)
+        -> Rollup
+    {
         var rollup = Rollup()
         rollup[.successes] = successes
         rollup[.failures] = failures
@@ -95,10 +107,13 @@ enum Fixtures {
         .object(TrafficKey(direction: direction, workload: deployment(name), pod: pod))
     }
 
-    static func edge(_ src: String, _ srcPod: String, _ dst: String, _ dstPod: String, tls: String = "true") -> RollupKey {
+    static func edge(_ src: String, _ srcPod: String, _ dst: String, _ dstPod: String, tls: String = "true")
+        -> RollupKey
+    {
         .edge(
             EdgeKey(
-                src: deployment(src), srcPod: srcPod, dst: deployment(dst), dstPod: dstPod, service: "\(dst)-svc",
+                src: deployment(src), srcPod: srcPod, dst: deployment(dst), dstPod: dstPod,
+                service: "\(dst)-svc",
                 tls: tls, tlsDetail: tls == "true" ? "\(dst).id" : "not_provided_by_service_discovery"))
     }
 }

@@ -5,7 +5,9 @@ import RollupStore
 import Testing
 
 /// A proxy's scrape: a server with `inbound` requests, a client with `outbound` ones.
-func exposition(inbound: Int, outbound: Int, failures: Int = 0, start: Double, connections: Int = 2) -> [UInt8] {
+func exposition(inbound: Int, outbound: Int, failures: Int = 0, start: Double, connections: Int = 2)
+    -> [UInt8]
+{
     let endpoint = """
         direction="outbound",authority="voting-svc.emojivoto.svc.cluster.local:8080",target_addr="10.0.0.9:8080",\
         tls="true",server_id="voting.emojivoto",dst_namespace="emojivoto",dst_deployment="voting",\
@@ -13,12 +15,16 @@ func exposition(inbound: Int, outbound: Int, failures: Int = 0, start: Double, c
         """
     func histogram(_ labels: String, _ count: Int) -> String {
         let bounds = [
-            1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 1_000, 2_000, 3_000, 4_000, 5_000, 10_000,
+            1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 1_000, 2_000, 3_000, 4_000, 5_000,
+            10_000,
             20_000, 30_000, 40_000, 50_000,
         ]
         // All responses take between 2 and 3 ms.
-        let lines = bounds.map { "response_latency_ms_bucket{\(labels),status_code=\"200\",le=\"\($0)\"} \($0 >= 3 ? count : 0)" }
-        return (lines + ["response_latency_ms_bucket{\(labels),status_code=\"200\",le=\"+Inf\"} \(count)"]).joined(separator: "\n")
+        let lines = bounds.map {
+            "response_latency_ms_bucket{\(labels),status_code=\"200\",le=\"\($0)\"} \($0 >= 3 ? count : 0)"
+        }
+        return (lines + ["response_latency_ms_bucket{\(labels),status_code=\"200\",le=\"+Inf\"} \(count)"])
+            .joined(separator: "\n")
     }
     let text = """
         # HELP response_total Responses
@@ -49,7 +55,9 @@ struct IngestTests {
         try #require(Fixtures.index().pod(namespace: "emojivoto", name: "web-1"))
     }
 
-    private func totals(_ store: RollupStore, _ family: KeyFamily, now: UnixTime) async throws -> [RollupKey: Rollup] {
+    private func totals(_ store: RollupStore, _ family: KeyFamily, now: UnixTime) async throws -> [RollupKey:
+        Rollup]
+    {
         let window = Window(from: start.advanced(by: -600_000), to: now)
         return try await store.totals(family, in: window, now: now, keepsPods: true) { $0 }.rollups
     }
@@ -57,11 +65,15 @@ struct IngestTests {
     @Test("Counters of a scrape become objects and edges")
     func scrape() async throws {
         let box = try StoreBox(now: start.advanced(by: -600_000))
-        let ingestor = Ingestor(store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
         let seconds = Double(start.milliseconds) / 1_000 - 5_000
-        await ingestor.ingest(exposition(inbound: 1_000, outbound: 500, start: seconds), of: try facts(), at: start.advanced(by: 5_000))
         await ingestor.ingest(
-            exposition(inbound: 1_030, outbound: 512, failures: 4, start: seconds), of: try facts(), at: start.advanced(by: 15_000))
+            exposition(inbound: 1_000, outbound: 500, start: seconds), of: try facts(),
+            at: start.advanced(by: 5_000))
+        await ingestor.ingest(
+            exposition(inbound: 1_030, outbound: 512, failures: 4, start: seconds), of: try facts(),
+            at: start.advanced(by: 15_000))
         let now = start.advanced(by: 20_000)
         let objects = try await totals(box.store, .objects, now: now)
         let inbound = try #require(objects[Fixtures.object("web", pod: "web-1")])
@@ -78,7 +90,8 @@ struct IngestTests {
         let edges = try await totals(box.store, .edges, now: now)
         #expect(edges.count == 1)
         let key = EdgeKey(
-            src: Fixtures.deployment("web"), srcPod: "web-1", dst: Fixtures.deployment("voting"), dstPod: "voting-1",
+            src: Fixtures.deployment("web"), srcPod: "web-1", dst: Fixtures.deployment("voting"),
+            dstPod: "voting-1",
             service: "voting-svc", tls: "true", tlsDetail: "voting.emojivoto")
         let edge = try #require(edges[.edge(key)])
         #expect(edge[.successes] == 12)
@@ -92,13 +105,17 @@ struct IngestTests {
     @Test("A pod that is gone has no open connections, and is forgotten")
     func farewell() async throws {
         let box = try StoreBox(now: start)
-        let ingestor = Ingestor(store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
         let facts = try facts()
-        await ingestor.ingest(exposition(inbound: 1, outbound: 1, start: 0), of: facts, at: start.advanced(by: 5_000))
+        await ingestor.ingest(
+            exposition(inbound: 1, outbound: 1, start: 0), of: facts, at: start.advanced(by: 5_000))
         await ingestor.forget(facts.cursorID, at: start.advanced(by: 15_000))
         let now = start.advanced(by: 20_000)
         let objects = try await totals(box.store, .objects, now: now)
-        #expect(objects[Fixtures.object("web", pod: "web-1")]?.openConnections == ConnectionGauge(last: 0, max: 3))
+        #expect(
+            objects[Fixtures.object("web", pod: "web-1")]?.openConnections == ConnectionGauge(last: 0, max: 3)
+        )
         #expect(await ingestor.currentStatus().pods == 0)
     }
 
@@ -107,14 +124,19 @@ struct IngestTests {
         let box = try StoreBox(now: start)
         let facts = try facts()
         let seconds = Double(start.milliseconds) / 1_000 - 5_000
-        let first = Ingestor(store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
-        await first.ingest(exposition(inbound: 100, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 5_000))
-        await first.ingest(exposition(inbound: 110, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 15_000))
+        let first = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        await first.ingest(
+            exposition(inbound: 100, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 5_000))
+        await first.ingest(
+            exposition(inbound: 110, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 15_000))
         let now = start.advanced(by: 120_000)
         await box.store.flush(now: now)
         let reopened = try RollupStore(path: await box.store.file, now: now, logger: Fixtures.logger)
-        let second = Ingestor(store: reopened, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
-        await second.ingest(exposition(inbound: 150, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 105_000))
+        let second = Ingestor(
+            store: reopened, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        await second.ingest(
+            exposition(inbound: 150, outbound: 0, start: seconds), of: facts, at: start.advanced(by: 105_000))
         let objects = try await totals(reopened, .objects, now: now)
         let rollup = try #require(objects[Fixtures.object("web", pod: "web-1")])
         #expect(rollup[.successes] == 50)
@@ -124,7 +146,9 @@ struct IngestTests {
     @Test("Traffic to nowhere known is kept by what was asked for")
     func external() async throws {
         let box = try StoreBox(now: start)
-        let ingestor = Ingestor(store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", destinationsMax: 2, logger: Fixtures.logger)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", destinationsMax: 2,
+            logger: Fixtures.logger)
         let seconds = Double(start.milliseconds) / 1_000 - 1
         let lines = (0..<5).map {
             "response_total{direction=\"outbound\",authority=\"api\($0).example.com\",tls=\"no_identity\",classification=\"success\"} 7"
@@ -133,7 +157,11 @@ struct IngestTests {
         await ingestor.ingest(Array(text.utf8), of: try facts(), at: start.advanced(by: 5_000))
         let edges = try await totals(box.store, .edges, now: start.advanced(by: 10_000))
         let authorities = edges.keys.compactMap { key in
-            if case .edge(let edge) = key { edge.authority.isEmpty ? edge.dst.name : edge.authority } else { nil }
+            if case .edge(let edge) = key {
+                edge.authority.isEmpty ? edge.dst.name : edge.authority
+            } else {
+                nil
+            }
         }
         #expect(authorities.sorted() == ["api0.example.com", "api1.example.com", "other"])
         #expect(edges.values.map { $0[.successes] }.sorted() == [7, 7, 21], "the tail is folded, not lost")

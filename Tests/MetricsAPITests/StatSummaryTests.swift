@@ -6,8 +6,6 @@ import MetricsAPI
 import RollupStore
 import Testing
 
-
-
 private func request(
     _ type: String, _ name: String = "", namespace: String = "emojivoto", window: String = "1m",
     selector: String = "", _ change: (inout Linkerd2_Viz_StatSummaryRequest) -> Void = { _ in }
@@ -23,7 +21,9 @@ private func request(
     return request
 }
 
-private func resource(_ type: String, _ name: String = "", namespace: String = "emojivoto") -> Linkerd2_Viz_Resource {
+private func resource(_ type: String, _ name: String = "", namespace: String = "emojivoto")
+    -> Linkerd2_Viz_Resource
+{
     var resource = Linkerd2_Viz_Resource()
     resource.type = type
     resource.name = name
@@ -45,12 +45,17 @@ struct StatSummaryTests {
             (Fixtures.object("vote-bot", pod: "vote-bot-1", .outbound), Fixtures.rollup(9, 1)),
             (Fixtures.edge("web", "web-1", "voting", "voting-1"), Fixtures.rollup(5, bin: 5, open: 1)),
             (Fixtures.edge("web", "web-1", "emoji", "emoji-1"), Fixtures.rollup(1)),
-            (Fixtures.edge("vote-bot", "vote-bot-1", "web", "web-1", tls: "no_identity"), Fixtures.rollup(9, 1, open: 1)),
+            (
+                Fixtures.edge("vote-bot", "vote-bot-1", "web", "web-1", tls: "no_identity"),
+                Fixtures.rollup(9, 1, open: 1)
+            ),
         ])
         return box
     }
 
-    private func rows(_ request: Linkerd2_Viz_StatSummaryRequest, index: ClusterIndex = Fixtures.index()) async throws -> [String: Linkerd2_Viz_StatTable.PodGroup.Row] {
+    private func rows(_ request: Linkerd2_Viz_StatSummaryRequest, index: ClusterIndex = Fixtures.index())
+        async throws -> [String: Linkerd2_Viz_StatTable.PodGroup.Row]
+    {
         let box = try await seeded()
         let tables = try await StatSummarizer(index: index, store: box.store, now: now).tables(request)
         var rows: [String: Linkerd2_Viz_StatTable.PodGroup.Row] = [:]
@@ -122,7 +127,8 @@ struct StatSummaryTests {
         let service = try await rows(request("deploy") { $0.toResource = resource("svc", "voting-svc") })
         #expect(service["deployment/web"]?.stats.successCount == 30)
         let typeOnly = try await rows(request("deploy") { $0.toResource = resource("deploy") })
-        #expect(typeOnly["deployment/web"]?.stats.successCount == 36, "a type alone takes all outbound traffic")
+        #expect(
+            typeOnly["deployment/web"]?.stats.successCount == 36, "a type alone takes all outbound traffic")
     }
 
     @Test("--from counts what the target sends to the selected objects")
@@ -132,7 +138,8 @@ struct StatSummaryTests {
         #expect(rows["deployment/voting"]?.stats.successCount == 30)
         let pods = try await self.rows(request("pod") { $0.fromResource = resource("pod", "web-1") })
         #expect(pods["pod/voting-1"]?.stats.successCount == 30)
-        let none = try await self.rows(request("deploy") { $0.fromResource = resource("deploy", "web", namespace: "x") })
+        let none = try await self.rows(
+            request("deploy") { $0.fromResource = resource("deploy", "web", namespace: "x") })
         #expect(none.isEmpty)
     }
 
@@ -146,7 +153,8 @@ struct StatSummaryTests {
     @Test("`all` has a table per kind, without namespaces")
     func all() async throws {
         let box = try await seeded()
-        let tables = try await StatSummarizer(index: Fixtures.index(), store: box.store, now: now).tables(request("all"))
+        let tables = try await StatSummarizer(index: Fixtures.index(), store: box.store, now: now).tables(
+            request("all"))
         #expect(tables.count == ResourceKind.membersOfAll.count)
         let kinds = Set(tables.flatMap { $0.podGroup.rows.map(\.resource.type) })
         #expect(kinds.isSuperset(of: ["deployment", "pod", "service", "replicaset"]))
@@ -157,7 +165,8 @@ struct StatSummaryTests {
     func cutWindow() async throws {
         let rows = try await rows(request("deploy", window: "15s"))
         #expect(rows["deployment/web"]?.stats.successCount == 14, "18 in 20 s are 13.5 in 15 s")
-        #expect(try await self.rows(request("deploy", window: "30s"))["deployment/web"]?.stats.successCount == 27)
+        #expect(
+            try await self.rows(request("deploy", window: "30s"))["deployment/web"]?.stats.successCount == 27)
     }
 
     @Test("skip_stats asks for pods alone, and TCP only when asked for")
@@ -177,7 +186,8 @@ struct StatSummaryTests {
                 $0.name = "web"
                 $0.image = "img"
                 $0.ready = false
-                $0.state = ContainerState(waiting: ContainerStateWaiting(reason: "ImagePullBackOff", message: "no such image"))
+                $0.state = ContainerState(
+                    waiting: ContainerStateWaiting(reason: "ImagePullBackOff", message: "no such image"))
             }
         ]
         let rows = try await rows(request("deploy", "web"), index: Fixtures.index(pods: [pod]))
@@ -196,10 +206,22 @@ struct StatSummaryTests {
             (request("deploy", window: "soon"), "invalid time window"),
             (request("deploy", window: "5s"), "invalid time window"),
             (request("deploy", selector: "a b c"), "unable to parse requirement"),
-            (request("deploy") { $0.fromResource = resource("svc") }, "service is not supported as a target on 'from' queries"),
-            (request("deploy") { $0.toResource = resource("all") }, "resource type 'all' is not supported as a filter"),
-            (request("deploy") { $0.toResource = resource("server") }, "'to' queries are not supported with policy resources"),
-            (request("server") { $0.fromResource = resource("deploy") }, "'from' queries are not supported with policy resources"),
+            (
+                request("deploy") { $0.fromResource = resource("svc") },
+                "service is not supported as a target on 'from' queries"
+            ),
+            (
+                request("deploy") { $0.toResource = resource("all") },
+                "resource type 'all' is not supported as a filter"
+            ),
+            (
+                request("deploy") { $0.toResource = resource("server") },
+                "'to' queries are not supported with policy resources"
+            ),
+            (
+                request("server") { $0.fromResource = resource("deploy") },
+                "'from' queries are not supported with policy resources"
+            ),
         ])
     func validation(request: Linkerd2_Viz_StatSummaryRequest, message: String) async throws {
         let error = #expect(throws: StatError.self) { try StatQuestion(request, now: now) }
@@ -218,7 +240,10 @@ struct EdgesTests {
             (Fixtures.object("web", pod: "web-1", .outbound), Fixtures.rollup(5)),
             (Fixtures.edge("web", "web-1", "voting", "voting-1"), Fixtures.rollup(5, open: 1)),
             (Fixtures.edge("web", "web-1", "emoji", "emoji-1"), Fixtures.rollup(0)),
-            (Fixtures.edge("vote-bot", "vote-bot-1", "web", "web-1", tls: "no_identity"), Fixtures.rollup(9, 1, open: 1)),
+            (
+                Fixtures.edge("vote-bot", "vote-bot-1", "web", "web-1", tls: "no_identity"),
+                Fixtures.rollup(9, 1, open: 1)
+            ),
         ])
         return box
     }
@@ -229,11 +254,14 @@ struct EdgesTests {
         var request = Linkerd2_Viz_EdgesRequest()
         request.selector.resource = resource("deploy")
         let edges = try await EdgeLister(index: Fixtures.index(), store: box.store, now: now).edges(request)
-        #expect(edges.map { "\($0.src.name)>\($0.dst.name)" } == ["vote-bot>web", "web>voting"], "idle edges are none")
+        #expect(
+            edges.map { "\($0.src.name)>\($0.dst.name)" } == ["vote-bot>web", "web>voting"],
+            "idle edges are none")
         #expect(edges.map(\.noIdentityMsg) == ["Not Provided By Service Discovery", ""])
         #expect(edges.map(\.serverID) == ["", "voting.id"])
         request.selector.resource = resource("deploy", namespace: "other")
-        #expect(try await EdgeLister(index: Fixtures.index(), store: box.store, now: now).edges(request).isEmpty)
+        #expect(
+            try await EdgeLister(index: Fixtures.index(), store: box.store, now: now).edges(request).isEmpty)
     }
 
     @Test("The topology has all workloads of the namespace and the traffic between them")
@@ -242,7 +270,8 @@ struct EdgesTests {
         var request = Linkerd2_Viz_History_TopologyRequest()
         request.namespace = "emojivoto"
         request.window = "1m"
-        let topology = try await HistoryAnswers(index: Fixtures.index(), store: box.store, now: now).topology(request)
+        let topology = try await HistoryAnswers(index: Fixtures.index(), store: box.store, now: now).topology(
+            request)
         #expect(topology.nodes.map(\.resource.name) == ["vote-bot", "voting", "web"])
         #expect(topology.nodes.map(\.meshed) == [true, true, true])
         #expect(topology.nodes.last?.stats.failureCount == 6)
@@ -263,7 +292,9 @@ struct EdgesTests {
         let series = try await answers.series(request)
         #expect(series.stepMs == 10_000)
         #expect(series.buckets.count == 12)
-        #expect(series.buckets.map(\.hasData_p) == Array(repeating: false, count: 6) + Array(repeating: true, count: 6))
+        #expect(
+            series.buckets.map(\.hasData_p) == Array(repeating: false, count: 6)
+                + Array(repeating: true, count: 6))
         #expect(series.buckets.last?.successCount == 9)
         request.toResource = resource("deploy", "emoji")
         let quiet = try await answers.series(request)
@@ -279,7 +310,10 @@ struct EdgesTests {
         var request = Linkerd2_Viz_History_WorkloadsRequest()
         request.window = "1m"
         let answers = HistoryAnswers(index: Fixtures.index(), store: box.store, now: now)
-        #expect(try await answers.workloads(request).workloads.map(\.resource.name) == ["vote-bot", "voting", "web", "db"])
+        #expect(
+            try await answers.workloads(request).workloads.map(\.resource.name) == [
+                "vote-bot", "voting", "web", "db",
+            ])
         request.types = ["sts"]
         #expect(try await answers.workloads(request).workloads.map(\.resource.type) == ["statefulset"])
     }

@@ -15,13 +15,17 @@ struct RollupStoreTests {
         let at = start.advanced(by: 10_000)
         await store.ingest(
             StoreFixture.record(
-                "u1", at: at, [(StoreFixture.pod("web", "web-1"), StoreFixture.rollup(5, open: 2))], base: SeriesCursor().encodedBase()))
+                "u1", at: at, [(StoreFixture.pod("web", "web-1"), StoreFixture.rollup(5, open: 2))],
+                base: SeriesCursor().encodedBase()))
         await store.ingest(
             StoreFixture.record(
-                "u2", at: at, [(StoreFixture.pod("web", "web-2"), StoreFixture.rollup(7, open: 3))], base: SeriesCursor().encodedBase()))
+                "u2", at: at, [(StoreFixture.pod("web", "web-2"), StoreFixture.rollup(7, open: 3))],
+                base: SeriesCursor().encodedBase()))
         #expect(try await store.successes(start, at, now: at) == ["web": 12])
         #expect(try await store.successes(start, at, now: at, keepsPods: true) == ["web-1": 5, "web-2": 7])
-        let total = try await store.totals(.objects, in: Window(from: start, to: at), now: at, keepsPods: false) { _ in 1 }
+        let total = try await store.totals(
+            .objects, in: Window(from: start, to: at), now: at, keepsPods: false
+        ) { _ in 1 }
         #expect(total.rollups[1]?.openConnections?.last == 5)
     }
 
@@ -55,7 +59,9 @@ struct RollupStoreTests {
             let to = from.advanced(by: (Int64(random >> 20) & 1_023) * 10_000)
             let expected = truth.filter { from <= $0.0 && $0.0 < to }.reduce(0) { $0 + $1.1 }
             let sums = try await store.successes(from, to, now: now)
-            #expect(sums["web", default: 0] == expected, "\(from.since(start) / 1_000) s to \(to.since(start) / 1_000) s")
+            #expect(
+                sums["web", default: 0] == expected,
+                "\(from.since(start) / 1_000) s to \(to.since(start) / 1_000) s")
         }
         let status = await store.currentStatus()
         #expect(status.corruptChunks == 0)
@@ -103,7 +109,9 @@ struct RollupStoreTests {
         let store = try fixture.open(at: start)
         let key = StoreFixture.pod("web", "web-1")
         let early = start.advanced(by: 20_000)
-        await store.ingest(StoreFixture.record("u1", at: early, [(key, StoreFixture.rollup(1))], base: SeriesCursor().encodedBase()))
+        await store.ingest(
+            StoreFixture.record(
+                "u1", at: early, [(key, StoreFixture.rollup(1))], base: SeriesCursor().encodedBase()))
         var now = start.advanced(by: 3_700_000)
         await store.flush(now: now)
         await store.maintain(now: now)
@@ -126,13 +134,21 @@ struct RollupStoreTests {
             let at = start.advanced(by: step * 10_000)
             await store.ingest(
                 StoreFixture.record(
-                    "u1", at: at, [(StoreFixture.edge("web", "cart"), StoreFixture.rollup(2, failures: 1, open: UInt64(step)))],
+                    "u1", at: at,
+                    [
+                        (
+                            StoreFixture.edge("web", "cart"),
+                            StoreFixture.rollup(2, failures: 1, open: UInt64(step))
+                        )
+                    ],
                     base: step == 1 ? SeriesCursor().encodedBase() : nil))
         }
         let now = start.advanced(by: 1_000_000)
         await store.flush(now: now)
         await store.maintain(now: now)
-        let totals = try await store.totals(.edges, in: Window(from: start, to: now), now: now, keepsPods: false) { key in
+        let totals = try await store.totals(
+            .edges, in: Window(from: start, to: now), now: now, keepsPods: false
+        ) { key in
             guard case .edge(let edge) = key else { return nil as String? }
             return "\(edge.src.name)>\(edge.dst.name) \(edge.service) \(edge.tls) \(edge.tlsDetail)"
         }
@@ -150,7 +166,8 @@ struct RollupStoreTests {
         for step in 1...360 as ClosedRange<Int64> where !(100..<130).contains(step) {
             await store.ingest(
                 StoreFixture.record(
-                    "u1", at: start.advanced(by: step * 10_000), [(StoreFixture.pod("web", "web-1"), StoreFixture.rollup(3, open: 0))],
+                    "u1", at: start.advanced(by: step * 10_000),
+                    [(StoreFixture.pod("web", "web-1"), StoreFixture.rollup(3, open: 0))],
                     base: step == 1 ? SeriesCursor().encodedBase() : nil))
         }
         let now = start.advanced(by: 3_600_000)
@@ -159,11 +176,15 @@ struct RollupStoreTests {
             await store.maintain(now: now)
         }
         let window = Window(from: start, to: now)
-        let fine = try await store.series(.objects, in: window, step: 10_000, now: now, keepsPods: true) { _ in true }
+        let fine = try await store.series(.objects, in: window, step: 10_000, now: now, keepsPods: true) {
+            _ in true
+        }
         #expect(fine.buckets.count == 360)
         #expect(fine.buckets.filter { $0 == nil }.count == 30)
         #expect(fine.buckets.compactMap { $0?[.successes] }.reduce(0, +) == 990)
-        let coarse = try await store.series(.objects, in: window, step: 300_000, now: now, keepsPods: false) { _ in true }
+        let coarse = try await store.series(.objects, in: window, step: 300_000, now: now, keepsPods: false) {
+            _ in true
+        }
         let expected: [UInt64] = [90, 90, 90, 27, 63, 90, 90, 90, 90, 90, 90, 90]
         #expect(coarse.buckets.map { $0?[.successes] } == expected)
     }
@@ -176,8 +197,12 @@ struct StoreFailureTests {
     private func fill(_ store: RollupStore, from first: Int64, to last: Int64, keys: Int = 1) async {
         for step in first...last {
             let at = start.advanced(by: step * 10_000)
-            let parts = (0..<keys).map { (StoreFixture.pod("web\($0)", "web\($0)-1"), StoreFixture.rollup(1, open: 1)) }
-            await store.ingest(StoreFixture.record("u1", at: at, parts, base: step == first ? SeriesCursor().encodedBase() : nil))
+            let parts = (0..<keys).map {
+                (StoreFixture.pod("web\($0)", "web\($0)-1"), StoreFixture.rollup(1, open: 1))
+            }
+            await store.ingest(
+                StoreFixture.record(
+                    "u1", at: at, parts, base: step == first ? SeriesCursor().encodedBase() : nil))
             await store.flush(now: at)
         }
     }
@@ -199,7 +224,8 @@ struct StoreFailureTests {
         #expect(FileManager.default.fileExists(atPath: fixture.path + ".corrupt-1"))
         await fresh.ingest(
             StoreFixture.record(
-                "u1", at: start.advanced(by: 310_000), [(StoreFixture.pod("web", "w"), StoreFixture.rollup(2))], base: SeriesCursor().encodedBase()))
+                "u1", at: start.advanced(by: 310_000),
+                [(StoreFixture.pod("web", "w"), StoreFixture.rollup(2))], base: SeriesCursor().encodedBase()))
         await fresh.flush(now: start.advanced(by: 310_000))
         #expect(await fresh.currentStatus().isWritable)
     }
@@ -232,7 +258,9 @@ struct StoreFailureTests {
         await (try fixture.open(at: start)).shutdown(now: start)
         await (try fixture.open(at: start)).shutdown(now: start)
         let pool = try DatabasePool(path: fixture.path)
-        let names = try await pool.read { try String.fetchAll($0, sql: "SELECT identifier FROM grdb_migrations") }
+        let names = try await pool.read {
+            try String.fetchAll($0, sql: "SELECT identifier FROM grdb_migrations")
+        }
         #expect(names == ["1 chunks, keys, cursors"])
         let tables = try await pool.read {
             try String.fetchAll(

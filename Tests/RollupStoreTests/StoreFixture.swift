@@ -58,7 +58,9 @@ final class StoreFixture {
 
 extension RollupStore {
     /// Successes of a window by workload name.
-    func successes(_ from: UnixTime, _ to: UnixTime, now: UnixTime, keepsPods: Bool = false) async throws -> [String: UInt64] {
+    func successes(_ from: UnixTime, _ to: UnixTime, now: UnixTime, keepsPods: Bool = false) async throws
+        -> [String: UInt64]
+    {
         try await totals(.objects, in: Window(from: from, to: to), now: now, keepsPods: keepsPods) { key in
             guard case .object(let traffic) = key else { return nil as String? }
             return keepsPods ? traffic.pod : traffic.workload.name

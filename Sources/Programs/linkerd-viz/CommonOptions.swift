@@ -42,7 +42,8 @@ struct CommonOptions: ParsableArguments {
 
     func validate() throws {
         guard Self.level(logLevel) != nil else {
-            throw ValidationError("--log-level must be trace, debug, info, notice, warning, error or critical")
+            throw ValidationError(
+                "--log-level must be trace, debug, info, notice, warning, error or critical")
         }
         guard logFormat == "plain" else { throw ValidationError("--log-format must be plain") }
     }

@@ -32,7 +32,8 @@ struct MetricsAPICommand: AsyncParsableCommand {
         let logger = common.makeLogger("metrics-api")
         let kubernetes = try kubernetesConfig()
         let client = try KubernetesClient(config: kubernetes, logger: logger)
-        logger.info("Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(kubernetes.server)"])
+        logger.info(
+            "Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(kubernetes.server)"])
         let server = try MetricsAPIServer(config: config, client: client, logger: logger)
         let group = ServiceGroup(
             services: [MetricsAPIService(server: server)], gracefulShutdownSignals: [.sigterm, .sigint],

@@ -30,11 +30,13 @@ struct WebCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = common.makeLogger("web")
-        logger.info("Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(linkerdMetricsApiAddr)"])
+        logger.info(
+            "Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(linkerdMetricsApiAddr)"])
         let dashboard = DashboardServer(config: config, logger: logger)
         let admin = AdminServer(
             host: metricsAddr.host, port: metricsAddr.port,
-            routes: AdminServer.standardRoutes(isReady: { true }, metrics: { Array(WebCommand.metrics.utf8) }),
+            routes: AdminServer.standardRoutes(
+                isReady: { true }, metrics: { Array(WebCommand.metrics.utf8) }),
             logger: logger)
         let group = ServiceGroup(
             configuration: .init(
@@ -56,7 +58,8 @@ struct WebCommand: AsyncParsableCommand {
 
     private var config: DashboardConfig {
         DashboardConfig(
-            host: addr.host, port: addr.port, adminPort: metricsAddr.port, metricsAPIAddress: linkerdMetricsApiAddr,
+            host: addr.host, port: addr.port, adminPort: metricsAddr.port,
+            metricsAPIAddress: linkerdMetricsApiAddr,
             assetsDirectory: staticDir, clusterDomain: clusterDomain, vizNamespace: vizNamespace,
             enforcedHost: enforcedHost
                 ?? DashboardConfig.hostPattern(clusterDomain: clusterDomain, namespace: vizNamespace))

@@ -30,12 +30,20 @@ public struct Chunk: Sendable, Equatable {
 
     /// Adds to the bucket at `index` of the span, as a later stretch of the same series.
     public mutating func append(_ rollup: Rollup, at index: Int) {
-        insert(index) { $0.append(rollup) } orNew: { rollup }
+        insert(index) {
+            $0.append(rollup)
+        } orNew: {
+            rollup
+        }
     }
 
     /// Adds another series of the same time to the bucket at `index`: folding pods into a workload.
     public mutating func combine(_ rollup: Rollup, at index: Int) {
-        insert(index) { $0.combine(rollup) } orNew: { rollup }
+        insert(index) {
+            $0.combine(rollup)
+        } orNew: {
+            rollup
+        }
     }
 
     /// The whole span as one rollup.
@@ -127,7 +135,9 @@ extension Chunk {
                 mask |= 1 << UInt64(position)
             }
             writer.varint(mask)
-            for bin in bins where bucket.rollup.latency[bin] != 0 { writer.varint(bucket.rollup.latency[bin]) }
+            for bin in bins where bucket.rollup.latency[bin] != 0 {
+                writer.varint(bucket.rollup.latency[bin])
+            }
         }
     }
 

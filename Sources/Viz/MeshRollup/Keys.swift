@@ -55,7 +55,9 @@ public struct TrafficKey: Hashable, Comparable, Sendable {
 
     /// By workload, pod and direction.
     public static func < (left: TrafficKey, right: TrafficKey) -> Bool {
-        (left.workload, left.pod, left.direction.rawValue) < (right.workload, right.pod, right.direction.rawValue)
+        (left.workload, left.pod, left.direction.rawValue) < (
+            right.workload, right.pod, right.direction.rawValue
+        )
     }
 }
 
@@ -111,7 +113,9 @@ public struct EdgeKey: Hashable, Comparable, Sendable {
         if left.src != right.src { return left.src < right.src }
         if left.dst != right.dst { return left.dst < right.dst }
         let leftRest = [left.srcPod, left.dstPod, left.service, left.authority, left.tls, left.tlsDetail]
-        let rightRest = [right.srcPod, right.dstPod, right.service, right.authority, right.tls, right.tlsDetail]
+        let rightRest = [
+            right.srcPod, right.dstPod, right.service, right.authority, right.tls, right.tlsDetail,
+        ]
         return leftRest.lexicographicallyPrecedes(rightRest)
     }
 }

@@ -65,7 +65,8 @@ public struct LatencyHistogram: Sendable, Equatable {
     private static func estimate(_ index: Int, fraction: Double) -> QuantileEstimate {
         let bounds = LatencyBuckets.boundsMilliseconds
         guard index < bounds.count else {
-            return QuantileEstimate(milliseconds: Double(bounds[bounds.count - 1]), errorMillisecondsMax: .infinity)
+            return QuantileEstimate(
+                milliseconds: Double(bounds[bounds.count - 1]), errorMillisecondsMax: .infinity)
         }
         let lower = index == 0 ? 0 : Double(bounds[index - 1])
         let upper = Double(bounds[index])

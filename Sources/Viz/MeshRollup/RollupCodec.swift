@@ -27,7 +27,9 @@ extension Rollup {
         }
         guard histogramMask != 0 else { return }
         writer.varint(UInt64(histogramMask))
-        for index in 0..<LatencyHistogram.bucketCount where latency[index] != 0 { writer.varint(latency[index]) }
+        for index in 0..<LatencyHistogram.bucketCount where latency[index] != 0 {
+            writer.varint(latency[index])
+        }
     }
 
     /// The bytes of this rollup.

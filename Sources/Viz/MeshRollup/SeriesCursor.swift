@@ -164,7 +164,8 @@ public struct SeriesCursor: Sendable {
                 delta.gauges.append(ScrapeDelta.Change(slot: slot, amount: reading.value))
                 continue
             }
-            let isReset = reading.value < entry.value || (entry.group >= 0 && resetGroups.contains(entry.group))
+            let isReset =
+                reading.value < entry.value || (entry.group >= 0 && resetGroups.contains(entry.group))
             let base = countsFromZero || isReset ? 0 : (isFirstSight ? reading.value : entry.value)
             if reading.value > base {
                 delta.counters.append(ScrapeDelta.Change(slot: slot, amount: reading.value - base))

@@ -36,7 +36,8 @@ public enum Spread {
         while start < to {
             let end = min(start.floored(to: step).advanced(by: step), to)
             let isLast = end == to
-            let part = share(of: whole, taken: &taken, through: UInt64(end.since(from)), of: UInt64(length), isLast)
+            let part = share(
+                of: whole, taken: &taken, through: UInt64(end.since(from)), of: UInt64(length), isLast)
             if !part.isEmpty { parts.append(Part(bucket: bucketStart(of: start, end), rollup: part)) }
             start = end
         }

@@ -25,7 +25,9 @@ enum ChunkTable {
     ) throws -> Int {
         let existing = try Row.fetchOne(
             db.cachedStatement(
-                sql: "SELECT totals, body FROM chunk WHERE tier = ? AND family = ? AND span_ms = ? AND key_id = ?"),
+                sql:
+                    "SELECT totals, body FROM chunk WHERE tier = ? AND family = ? AND span_ms = ? AND key_id = ?"
+            ),
             arguments: [tier.rawValue, family.rawValue, span.milliseconds, keyID])
         var chunk = Chunk()
         var oldBytes = 0
@@ -34,7 +36,9 @@ enum ChunkTable {
             let body = [UInt8](existing[1] as Data)
             oldBytes = totals.count + body.count
             // A chunk that does not decode is replaced by what is known now.
-            if let kept = try? Chunk(body: body, totals: totals, bucketsMax: tier.bucketsPerSpan) { chunk = kept }
+            if let kept = try? Chunk(body: body, totals: totals, bucketsMax: tier.bucketsPerSpan) {
+                chunk = kept
+            }
         }
         for bucket in buckets {
             if isSibling {

@@ -72,7 +72,8 @@ extension KeyTable {
 
     static func load(_ db: Database) throws -> KeyTable {
         var table = KeyTable()
-        let objects = try Row.fetchCursor(db, sql: "SELECT id, direction, namespace, kind, name, pod FROM object_key")
+        let objects = try Row.fetchCursor(
+            db, sql: "SELECT id, direction, namespace, kind, name, pod FROM object_key")
         while let row = try objects.next() {
             let id: Int = row[0]
             guard id > 0, id < idMax, let direction = Direction(rawValue: row[1]) else { continue }
@@ -104,15 +105,18 @@ extension KeyTable {
             case .object(let key):
                 try db.cachedStatement(sql: "INSERT OR REPLACE INTO object_key VALUES (?, ?, ?, ?, ?, ?, ?)")
                     .execute(arguments: [
-                        id, key.direction.rawValue, key.workload.namespace, key.workload.kind, key.workload.name,
+                        id, key.direction.rawValue, key.workload.namespace, key.workload.kind,
+                        key.workload.name,
                         key.pod, seen.milliseconds,
                     ])
             case .edge(let key):
                 try db.cachedStatement(
                     sql: "INSERT OR REPLACE INTO edge_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 ).execute(arguments: [
-                    id, key.src.namespace, key.src.kind, key.src.name, key.srcPod, key.dst.namespace, key.dst.kind,
-                    key.dst.name, key.dstPod, key.service, key.authority, key.tls, key.tlsDetail, seen.milliseconds,
+                    id, key.src.namespace, key.src.kind, key.src.name, key.srcPod, key.dst.namespace,
+                    key.dst.kind,
+                    key.dst.name, key.dstPod, key.service, key.authority, key.tls, key.tlsDetail,
+                    seen.milliseconds,
                 ])
             }
         }

@@ -30,7 +30,8 @@ extension RollupStore {
         let length = Tier.tenSeconds.spanMilliseconds
         let limit = now.advanced(by: -Self.closeDelayMilliseconds).floored(to: length)
         // Whatever is not committed would be counted again after a crash, so it goes first.
-        guard closedUpTo < limit, !isWriting, pending.isEmpty, podsWantingBase.isEmpty, keys.unsavedIDs.isEmpty
+        guard closedUpTo < limit, !isWriting, pending.isEmpty, podsWantingBase.isEmpty,
+            keys.unsavedIDs.isEmpty
         else { return false }
         isWriting = true
         defer { isWriting = false }
@@ -99,7 +100,8 @@ extension RollupStore {
 
     static func writeMark(closedUpTo: UnixTime, _ db: Database) throws {
         try db.execute(
-            sql: "INSERT OR REPLACE INTO mark VALUES ('closed_up_to_ms', ?)", arguments: [closedUpTo.milliseconds])
+            sql: "INSERT OR REPLACE INTO mark VALUES ('closed_up_to_ms', ?)",
+            arguments: [closedUpTo.milliseconds])
     }
 
     private func trimMemory(now: UnixTime) {
@@ -126,7 +128,8 @@ extension RollupStore {
                         sql: "DELETE FROM chunk WHERE tier = ? AND family IN (0, 1) AND span_ms = ?",
                         arguments: [tier.rawValue, span])
                     try db.execute(
-                        sql: "DELETE FROM span WHERE tier = ? AND span_ms = ?", arguments: [tier.rawValue, span])
+                        sql: "DELETE FROM span WHERE tier = ? AND span_ms = ?",
+                        arguments: [tier.rawValue, span])
                 }
             }
             try await removeUnusedKeys(now: now)
@@ -147,7 +150,8 @@ extension RollupStore {
                 arguments: [tier.rawValue, limit.milliseconds, removedSpansPerStep])
             removed += old.map { (tier, $0) }
             let bytes = try Int64.fetchOne(
-                db, sql: "SELECT coalesce(sum(bytes), 0) FROM span WHERE tier = ?", arguments: [tier.rawValue])
+                db, sql: "SELECT coalesce(sum(bytes), 0) FROM span WHERE tier = ?", arguments: [tier.rawValue]
+            )
             guard old.isEmpty, let bytes, bytes > tier.bytesMax else { continue }
             let oldest = try Int64.fetchOne(
                 db, sql: "SELECT min(span_ms) FROM span WHERE tier = ?", arguments: [tier.rawValue])

@@ -44,14 +44,18 @@ extension RollupStore {
         let bases = try Row.fetchCursor(db, sql: "SELECT pod, base FROM cursor")
         while let row = try bases.next() {
             // A cursor that does not decode is a pod seen for the first time.
-            if let cursor = try? SeriesCursor(base: [UInt8](row[1] as Data)) { content.cursors[row[0]] = cursor }
+            if let cursor = try? SeriesCursor(base: [UInt8](row[1] as Data)) {
+                content.cursors[row[0]] = cursor
+            }
         }
         let closedUpTo = content.closedUpTo ?? UnixTime(milliseconds: 0)
         let journal = try Row.fetchCursor(db, sql: "SELECT pod, step, deltas FROM journal ORDER BY sequence")
         while let row = try journal.next() {
             let pod: String = row[0]
             let step = [UInt8](row[1] as Data)
-            if content.cursors[pod] != nil, !step.isEmpty, (try? content.cursors[pod]?.apply(step: step)) == nil {
+            if content.cursors[pod] != nil, !step.isEmpty,
+                (try? content.cursors[pod]?.apply(step: step)) == nil
+            {
                 content.cursors[pod] = nil
             }
             // Parts of a row that does not decode are lost; the cursor is beyond them.

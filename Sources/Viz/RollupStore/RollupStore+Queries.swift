@@ -115,7 +115,8 @@ extension RollupStore {
     /// For few keys the spans are listed, so that SQLite seeks each row instead of scanning the range.
     static func spanCondition(_ read: StoredRead, _ ids: Set<Int>) -> String {
         let step = read.tier.spanMilliseconds
-        let spans = Array(stride(from: read.spans.from.milliseconds, to: read.spans.to.milliseconds, by: Int(step)))
+        let spans = Array(
+            stride(from: read.spans.from.milliseconds, to: read.spans.to.milliseconds, by: Int(step)))
         guard ids.count <= 64, spans.count <= 512 else {
             return "span_ms >= \(read.spans.from.milliseconds) AND span_ms < \(read.spans.to.milliseconds)"
         }
@@ -133,7 +134,8 @@ extension RollupStore {
             return try Rollup(from: &reader)
         }
         let span = UnixTime(milliseconds: row[3])
-        let chunk = try Chunk(body: [UInt8](row[2] as Data), totals: totals, bucketsMax: read.tier.bucketsPerSpan)
+        let chunk = try Chunk(
+            body: [UInt8](row[2] as Data), totals: totals, bucketsMax: read.tier.bucketsPerSpan)
         var sum = Rollup()
         var hasAny = false
         for bucket in chunk.buckets {

@@ -44,7 +44,9 @@ extension RollupStore {
             try await pool.write { db in try Self.write(batch, db) }
             nextSequence = batch.sequence + Int64(batch.entries.count)
             keys.markSaved(Set(batch.newKeys.map(\.id)))
-            if !status.isWritable { logger.info("Rollup store is writable again", metadata: ["file": "\(path)"]) }
+            if !status.isWritable {
+                logger.info("Rollup store is writable again", metadata: ["file": "\(path)"])
+            }
             status.isWritable = true
         } catch {
             pending = records + pending
@@ -105,10 +107,12 @@ extension RollupStore {
             guard let base = entry.record.base else { continue }
             try db.cachedStatement(sql: "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)")
                 .execute(arguments: [entry.record.pod, entry.record.at.milliseconds, Data(base)])
-            try db.cachedStatement(sql: "DELETE FROM journal WHERE pod = ? AND at_ms <= ? AND bucket_max_ms < ?")
-                .execute(arguments: [
-                    entry.record.pod, entry.record.at.milliseconds, batch.closedUpTo.milliseconds,
-                ])
+            try db.cachedStatement(
+                sql: "DELETE FROM journal WHERE pod = ? AND at_ms <= ? AND bucket_max_ms < ?"
+            )
+            .execute(arguments: [
+                entry.record.pod, entry.record.at.milliseconds, batch.closedUpTo.milliseconds,
+            ])
         }
         for pod in batch.forgotten {
             try db.cachedStatement(sql: "DELETE FROM cursor WHERE pod = ?").execute(arguments: [pod])

@@ -24,7 +24,8 @@ package struct ClusterIndex: Sendable {
 
     /// Builds the index.
     package init(
-        pods: [Pod] = [], namespaces: [Namespace] = [], services: [Service] = [], deployments: [Deployment] = [],
+        pods: [Pod] = [], namespaces: [Namespace] = [], services: [Service] = [],
+        deployments: [Deployment] = [],
         replicaSets: [ReplicaSet] = [], statefulSets: [StatefulSet] = [], daemonSets: [DaemonSet] = [],
         jobs: [Job] = [], controllerNamespace: String = "linkerd"
     ) {
@@ -49,12 +50,16 @@ package struct ClusterIndex: Sendable {
             .deployment: Self.objects(deployments), .replicaset: Self.objects(replicaSets),
             .statefulset: Self.objects(statefulSets), .daemonset: Self.objects(daemonSets),
             .job: Self.objects(jobs),
-            .pod: facts.filter(\.isCounted).map { Object(namespace: $0.namespace, name: $0.name, labels: $0.labels) },
+            .pod: facts.filter(\.isCounted).map {
+                Object(namespace: $0.namespace, name: $0.name, labels: $0.labels)
+            },
         ]
         // Kinds that are not watched are known by the pods they own.
         for kind in [ResourceKind.cronjob, .replicationcontroller] {
             let owners = Set(podsByOwner.keys.filter { $0.kind == kind.name })
-            objects[kind] = owners.sorted().map { Object(namespace: $0.namespace, name: $0.name, labels: [:]) }
+            objects[kind] = owners.sorted().map {
+                Object(namespace: $0.namespace, name: $0.name, labels: [:])
+            }
         }
         self.objects = objects
     }
@@ -75,7 +80,8 @@ package struct ClusterIndex: Sendable {
         switch kind {
         case .namespace: indices = podsByNamespace[name] ?? []
         case .pod:
-            indices = podsByName[MeshKubernetes.ObjectKey(namespace: namespace, name: name)].map { [$0] } ?? []
+            indices =
+                podsByName[MeshKubernetes.ObjectKey(namespace: namespace, name: name)].map { [$0] } ?? []
         default:
             indices = podsByOwner[WorkloadKey(namespace: namespace, kind: kind.name, name: name)] ?? []
         }

@@ -50,7 +50,8 @@ package final class ClusterWatch: Sendable {
 
     /// Whether every kind was listed once.
     package var isSynced: Bool {
-        pods.isSynced && namespaces.isSynced && services.isSynced && deployments.isSynced && replicaSets.isSynced
+        pods.isSynced && namespaces.isSynced && services.isSynced && deployments.isSynced
+            && replicaSets.isSynced
             && statefulSets.isSynced && daemonSets.isSynced && jobs.isSynced
     }
 
@@ -65,7 +66,8 @@ package final class ClusterWatch: Sendable {
         let index = ClusterIndex(
             pods: Array(pods.snapshot().values), namespaces: Array(namespaces.snapshot().values),
             services: Array(services.snapshot().values), deployments: Array(deployments.snapshot().values),
-            replicaSets: Array(replicaSets.snapshot().values), statefulSets: Array(statefulSets.snapshot().values),
+            replicaSets: Array(replicaSets.snapshot().values),
+            statefulSets: Array(statefulSets.snapshot().values),
             daemonSets: Array(daemonSets.snapshot().values), jobs: Array(jobs.snapshot().values),
             controllerNamespace: controllerNamespace)
         cached.withLock { $0 = Cached(generations: generations, index: index) }

@@ -37,7 +37,8 @@ package struct PodFacts: Sendable, Equatable {
         isTerminating = pod.metadata.deletionTimestamp != nil
         self.owners = owners
         let containers = (pod.spec?.containers ?? []) + (pod.spec?.initContainers ?? [])
-        adminPort = containers.lazy.flatMap { $0.ports ?? [] }.first { $0.name == Self.adminPortName }?.containerPort
+        adminPort =
+            containers.lazy.flatMap { $0.ports ?? [] }.first { $0.name == Self.adminPortName }?.containerPort
         controllerNamespace = pod.metadata.labels?[Self.controllerNamespaceLabel] ?? ""
         self.pod = pod
     }
@@ -60,7 +61,8 @@ package struct PodFacts: Sendable, Equatable {
 
     /// The identity its proxy asks for; empty when the proxy runs without one.
     package var identity: String {
-        let proxy = (pod.spec?.containers ?? []).first { $0.name == "linkerd-proxy" }
+        let proxy =
+            (pod.spec?.containers ?? []).first { $0.name == "linkerd-proxy" }
             ?? pod.spec?.initContainers?.first { $0.name == "linkerd-proxy" }
         let template = proxy?.env?.first { $0.name == "LINKERD2_PROXY_IDENTITY_LOCAL_NAME" }?.value ?? ""
         return template.replacing("$(_pod_sa)", with: serviceAccount).replacing("$(_pod_ns)", with: namespace)
@@ -75,7 +77,9 @@ package struct PodFacts: Sendable, Equatable {
             if let ended = status.state?.terminated, ended.exitCode != 0 {
                 return "Init:\(ended.reason ?? "ExitCode:\(ended.exitCode)")"
             }
-            if let reason = status.state?.waiting?.reason, reason != "PodInitializing" { return "Init:\(reason)" }
+            if let reason = status.state?.waiting?.reason, reason != "PodInitializing" {
+                return "Init:\(reason)"
+            }
         }
         for status in (pod.status?.containerStatuses ?? []).reversed() {
             if let reason = status.state?.waiting?.reason, !reason.isEmpty { return reason }
@@ -119,7 +123,8 @@ package struct PodFacts: Sendable, Equatable {
     package var proxy: (isReady: Bool, version: String) {
         let statuses = (pod.status?.containerStatuses ?? []) + (pod.status?.initContainerStatuses ?? [])
         let isReady = statuses.first { $0.name == "linkerd-proxy" }?.ready ?? false
-        let image = (pod.spec?.containers ?? []).first { $0.name == "linkerd-proxy" }?.image
+        let image =
+            (pod.spec?.containers ?? []).first { $0.name == "linkerd-proxy" }?.image
             ?? pod.spec?.initContainers?.first { $0.name == "linkerd-proxy" }?.image ?? ""
         let tail = image.split(separator: "/").last ?? ""
         return (isReady, tail.firstIndex(of: ":").map { String(tail[tail.index(after: $0)...]) } ?? "")

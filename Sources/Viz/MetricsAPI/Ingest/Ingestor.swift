@@ -37,7 +37,8 @@ package actor Ingestor {
     ///   - rules: How deltas are read; the interval is that of the scraper.
     ///   - destinationsMax: Distinct edges kept per workload.
     package init(
-        store: RollupStore, rules: CursorRules, clusterDomain: String, destinationsMax: Int = 256, logger: Logger
+        store: RollupStore, rules: CursorRules, clusterDomain: String, destinationsMax: Int = 256,
+        logger: Logger
     ) {
         self.store = store
         self.rules = rules

@@ -139,7 +139,8 @@ struct PodIngest {
     }
 
     private mutating func makeTarget(
-        _ family: Family, _ sample: ExpositionSample, _ body: [UInt8], _ slot: Int, _ budget: inout LabelBudget
+        _ family: Family, _ sample: ExpositionSample, _ body: [UInt8], _ slot: Int,
+        _ budget: inout LabelBudget
     ) -> SeriesTarget {
         var labels = ExpositionParser.labels(of: sample, in: body)
         let isAuthz = family == .authzAllow || family == .authzDeny

@@ -23,7 +23,8 @@ package struct Scraper: Sendable {
 
     /// - Parameter pods: The pods there are; `nil` while that is not known yet.
     package init(
-        intervalMilliseconds: Int64, ingestor: Ingestor, now: @escaping @Sendable () -> UnixTime, logger: Logger,
+        intervalMilliseconds: Int64, ingestor: Ingestor, now: @escaping @Sendable () -> UnixTime,
+        logger: Logger,
         pods: @escaping @Sendable () -> [PodFacts]?
     ) {
         self.pods = pods
@@ -90,7 +91,9 @@ package struct Scraper: Sendable {
             await ingestor.failed(pod, "\(error)")
             logger.debug(
                 "Scrape failed",
-                metadata: ["pod": "\(pod.namespace)/\(pod.name)", "address": "\(host):\(port)", "error": "\(error)"])
+                metadata: [
+                    "pod": "\(pod.namespace)/\(pod.name)", "address": "\(host):\(port)", "error": "\(error)",
+                ])
         }
     }
 }

@@ -48,12 +48,14 @@ public final class MetricsAPIServer: Sendable {
     public init(config: MetricsAPIConfig, client: KubernetesClient, logger: Logger) throws {
         self.config = config
         self.logger = logger
-        let watch = ClusterWatch(client: client, controllerNamespace: config.controllerNamespace, logger: logger)
+        let watch = ClusterWatch(
+            client: client, controllerNamespace: config.controllerNamespace, logger: logger)
         self.watch = watch
         let store = try RollupStore(path: config.storePath, now: .current, logger: logger)
         self.store = store
         let rules = CursorRules(intervalMilliseconds: config.scrapeInterval.milliseconds)
-        let ingestor = Ingestor(store: store, rules: rules, clusterDomain: config.clusterDomain, logger: logger)
+        let ingestor = Ingestor(
+            store: store, rules: rules, clusterDomain: config.clusterDomain, logger: logger)
         sources = VizSources(
             store: store, ingestor: ingestor, index: { watch.index() }, isSynced: { watch.isSynced },
             now: { .current }, ignoredNamespaces: config.ignoredNamespaces)
@@ -79,7 +81,8 @@ public final class MetricsAPIServer: Sendable {
     public func run() async throws {
         let admin = admin
         let scraper = Scraper(
-            intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: sources.ingestor, now: sources.now,
+            intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: sources.ingestor,
+            now: sources.now,
             logger: logger
         ) { [watch] in watch.isSynced ? watch.index().pods : nil }
         defer { logger.info("metrics-api stopped") }

@@ -22,11 +22,14 @@ enum OwnMetrics {
         counter("viz_malformed_lines_total", "Lines of scrapes that were no samples.", ingest.malformedLines)
         gauge("viz_scraped_pods", "Pods with a cursor.", ingest.pods)
         gauge("viz_series", "Series that cursors hold.", ingest.series)
-        gauge("viz_folded_edges", "Edges counted under other because of the label budget.", ingest.foldedEdges)
+        gauge(
+            "viz_folded_edges", "Edges counted under other because of the label budget.", ingest.foldedEdges)
         gauge("viz_store_keys", "Objects and edges in the store.", store.keyCount)
         gauge("viz_store_hot_bytes", "Bytes of recent buckets in memory.", store.hotBytes)
         gauge("viz_store_pending_records", "Scrapes not committed yet.", store.pendingRecords)
-        counter("viz_store_dropped_records_total", "Scrapes that never reached the file.", UInt64(store.droppedRecords))
+        counter(
+            "viz_store_dropped_records_total", "Scrapes that never reached the file.",
+            UInt64(store.droppedRecords))
         counter("viz_store_corrupt_chunks_total", "Chunks that did not decode.", UInt64(store.corruptChunks))
         counter("viz_store_failed_commits_total", "Transactions that failed.", UInt64(store.failedCommits))
         gauge("viz_store_writable", "1 when the last write succeeded.", store.isWritable ? 1 : 0)

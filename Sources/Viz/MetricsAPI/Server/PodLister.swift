@@ -14,7 +14,9 @@ struct PodLister {
     /// The pods that a selector picks by namespace, owner or labels.
     func pods(_ request: Linkerd2_Viz_ListPodsRequest) async throws -> [Linkerd2_Viz_Pod] {
         let resource = request.selector.resource
-        let labels = try VizService.mapped { () throws(StatError) in try LabelQuery(request.selector.labelSelector) }
+        let labels = try VizService.mapped { () throws(StatError) in
+            try LabelQuery(request.selector.labelSelector)
+        }
         var kind: ResourceKind?
         if !resource.type.isEmpty {
             kind = try VizService.mapped { () throws(StatError) in try StatQuestion.kind(resource.type) }
@@ -38,7 +40,9 @@ struct PodLister {
         guard resource.namespace.isEmpty || facts.namespace == resource.namespace else { return false }
         guard let kind, kind != .all else { return true }
         if kind == .pod { return resource.name.isEmpty || facts.name == resource.name }
-        return facts.owners.contains { $0.kind == kind.name && (resource.name.isEmpty || $0.name == resource.name) }
+        return facts.owners.contains {
+            $0.kind == kind.name && (resource.name.isEmpty || $0.name == resource.name)
+        }
     }
 
     private static func message(
@@ -48,7 +52,9 @@ struct PodLister {
         pod.name = "\(facts.namespace)/\(facts.name)"
         pod.podIp = facts.ip
         if let owner = facts.owners.last { pod.owner = Self.owner(owner) }
-        pod.status = facts.isTerminating ? "Terminating" : facts.pod.status?.reason == "Evicted" ? "Evicted" : facts.phase
+        pod.status =
+            facts.isTerminating
+            ? "Terminating" : facts.pod.status?.reason == "Evicted" ? "Evicted" : facts.phase
         if let scrapedAt = status.scrapedAt {
             pod.added = true
             pod.sinceLastReport = Self.duration(now.since(scrapedAt))

@@ -84,7 +84,8 @@ package struct VizService: Linkerd2_Viz_Api.SimpleServiceProtocol {
         response.error.resource = request.selector.resource
         response.error.error =
             request.hasSelector && request.selector.hasResource
-            ? "No Service Profiles found for selected resources" : "TopRoutes request missing Selector Resource"
+            ? "No Service Profiles found for selected resources"
+            : "TopRoutes request missing Selector Resource"
         return response
     }
 
@@ -109,7 +110,8 @@ package struct VizService: Linkerd2_Viz_Api.SimpleServiceProtocol {
         let all = try Self.mapped { () throws(StatError) in try LabelQuery("") }
         let objects = sources.index().objects(.service, namespace: request.namespace, name: "", matching: all)
         var response = Linkerd2_Viz_ListServicesResponse()
-        response.services = objects.sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }.map { object in
+        response.services = objects.sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }.map {
+            object in
             var service = Linkerd2_Viz_Service()
             service.name = object.name
             service.namespace = object.namespace
@@ -126,7 +128,8 @@ package struct VizService: Linkerd2_Viz_Api.SimpleServiceProtocol {
         kubernetes.checkDescription = "linkerd viz can talk to Kubernetes"
         if !sources.isSynced() {
             kubernetes.status = .error
-            kubernetes.friendlyMessageToUser = "Error calling the Kubernetes API: pods have not been listed yet"
+            kubernetes.friendlyMessageToUser =
+                "Error calling the Kubernetes API: pods have not been listed yet"
         }
         // Clients ask for a result by this name; the store stands where Prometheus stood.
         var store = Linkerd2_Viz_CheckResult()
@@ -144,7 +147,9 @@ package struct VizService: Linkerd2_Viz_Api.SimpleServiceProtocol {
     }
 
     /// A question at fault becomes the error arm; anything else is thrown on as a gRPC status.
-    static func answer(_ error: any Error, about resource: Linkerd2_Viz_Resource) throws -> Linkerd2_Viz_ResourceError {
+    static func answer(_ error: any Error, about resource: Linkerd2_Viz_Resource) throws
+        -> Linkerd2_Viz_ResourceError
+    {
         guard let error = error as? StatError else {
             throw RPCError(code: .unavailable, message: "the rollup store cannot be read: \(error)")
         }

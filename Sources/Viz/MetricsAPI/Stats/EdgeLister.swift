@@ -56,13 +56,16 @@ package struct EdgeLister: Sendable {
         var edges: [Pair: Linkerd2_Viz_Edge] = [:]
         for (group, rollup) in rollups {
             guard (rollup.openConnections?.last ?? 0) > 0 || rollup.responses > 0 else { continue }
-            guard namespace.isEmpty || namespaceOf(group.src, kind) == namespace
-                || namespaceOf(group.dst, kind) == namespace
+            guard
+                namespace.isEmpty || namespaceOf(group.src, kind) == namespace
+                    || namespaceOf(group.dst, kind) == namespace
             else { continue }
             let edge = edge(group, kind)
             let pair = Pair(src: group.src, dst: group.dst)
             // An edge that is partly in the clear must not look secured.
-            if let known = edges[pair], !known.noIdentityMsg.isEmpty || edge.noIdentityMsg.isEmpty { continue }
+            if let known = edges[pair], !known.noIdentityMsg.isEmpty || edge.noIdentityMsg.isEmpty {
+                continue
+            }
             edges[pair] = edge
         }
         return edges.sorted { $0.key < $1.key }.map(\.value)
@@ -88,7 +91,8 @@ package struct EdgeLister: Sendable {
         edge.dst.name = group.dst.name
         if group.tls == "true" {
             edge.serverID = group.detail
-            edge.clientID = index.pod(namespace: group.srcWorkload.namespace, name: group.srcPod)?.identity ?? ""
+            edge.clientID =
+                index.pod(namespace: group.srcWorkload.namespace, name: group.srcPod)?.identity ?? ""
         } else {
             edge.noIdentityMsg = Self.reason(group.tls, group.detail)
         }

@@ -33,7 +33,8 @@ package struct HistoryAnswers: Sendable {
         let step = request.stepSeconds > 0 ? Int64(request.stepSeconds) * 1_000 : chosen * 1_000
         let wanted = try SeriesSelection(request, index)
         let series = try await store.series(
-            wanted.family, in: window, step: step, now: now, keepsPods: wanted.needsPods, matching: wanted.contains)
+            wanted.family, in: window, step: step, now: now, keepsPods: wanted.needsPods,
+            matching: wanted.contains)
         var isScraped = series.buckets.map { $0 != nil }
         if wanted.family == .edges {
             // A quiet edge has no records of its own; whether somebody looked is known from the pods' totals.
@@ -60,7 +61,8 @@ package struct HistoryAnswers: Sendable {
         let asked = try window(request.window, request.atMs)
         let edges = try await topologyEdges(namespace: request.namespace, asked)
         var keys = Set(edges.flatMap { [$0.src, $0.dst] })
-        for pod in index.pods where pod.isCounted && (request.namespace.isEmpty || pod.namespace == request.namespace) {
+        for pod in index.pods
+        where pod.isCounted && (request.namespace.isEmpty || pod.namespace == request.namespace) {
             keys.insert(pod.workload)
         }
         let inbound = try await inboundTotals(asked, keys)
@@ -77,12 +79,14 @@ package struct HistoryAnswers: Sendable {
         _ request: Linkerd2_Viz_History_WorkloadsRequest
     ) async throws -> Linkerd2_Viz_History_WorkloadsResponse {
         let asked = try window(request.window, request.atMs)
-        let kinds = try request.types.isEmpty
+        let kinds =
+            try request.types.isEmpty
             ? ResourceKind.allCases.filter { $0.isWorkload && $0 != .pod && $0 != .replicaset }
             : request.types.map { try StatQuestion.kind($0) }
         var keys: [WorkloadKey] = []
         for kind in kinds {
-            let objects = index.objects(kind, namespace: request.namespace, name: "", matching: try LabelQuery(""))
+            let objects = index.objects(
+                kind, namespace: request.namespace, name: "", matching: try LabelQuery(""))
             keys += objects.map { WorkloadKey(namespace: $0.namespace, kind: kind.name, name: $0.name) }
         }
         let inbound = try await inboundTotals(asked, Set(keys))
@@ -101,10 +105,13 @@ package struct HistoryAnswers: Sendable {
         return response
     }
 
-    private func inboundTotals(_ asked: StatWindow, _ keys: Set<WorkloadKey>) async throws -> [WorkloadKey: Rollup] {
+    private func inboundTotals(_ asked: StatWindow, _ keys: Set<WorkloadKey>) async throws -> [WorkloadKey:
+        Rollup]
+    {
         // A bare pod is its own workload; all others keep their key in every tier.
         try await store.totals(.objects, in: asked.readWindow, now: now, keepsPods: false) { key in
-            guard case .object(let traffic) = key, traffic.direction == .inbound, keys.contains(traffic.workload)
+            guard case .object(let traffic) = key, traffic.direction == .inbound,
+                keys.contains(traffic.workload)
             else { return nil as WorkloadKey? }
             return traffic.workload
         }.rollups
@@ -170,7 +177,8 @@ extension HistoryAnswers {
         }
         var edges: [[WorkloadKey]: TopologyEdge] = [:]
         for (pair, rollup) in totals.rollups {
-            let isActive = rollup.responses > 0 || rollup[.requests] > 0 || rollup[.tcpOpens] > 0
+            let isActive =
+                rollup.responses > 0 || rollup[.requests] > 0 || rollup[.tcpOpens] > 0
                 || rollup[.readBytes] &+ rollup[.writeBytes] > 0 || (rollup.openConnections?.last ?? 0) > 0
             guard isActive else { continue }
             var edge = edges[[pair.src, pair.dst]] ?? TopologyEdge(src: pair.src, dst: pair.dst)
@@ -188,7 +196,8 @@ extension HistoryAnswers {
         if !edge.service.isEmpty {
             return WorkloadKey(namespace: edge.dst.namespace, kind: "service", name: edge.service)
         }
-        return WorkloadKey(namespace: "", kind: "external", name: edge.authority.isEmpty ? "unknown" : edge.authority)
+        return WorkloadKey(
+            namespace: "", kind: "external", name: edge.authority.isEmpty ? "unknown" : edge.authority)
     }
 }
 

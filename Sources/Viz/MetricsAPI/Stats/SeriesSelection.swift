@@ -60,10 +60,13 @@ struct SeriesSelection: Sendable {
         switch filter {
         case .none: return isDestination(edge)
         case .to(let end):
-            guard let far, let object = far.destination(edge), ObjectMapper.matches(object, end) else { return false }
+            guard let far, let object = far.destination(edge), ObjectMapper.matches(object, end) else {
+                return false
+            }
             return resource.kind == .service ? isDestination(edge) : isResource(edge.src, edge.srcPod)
         case .from(let end):
-            guard let far, let object = far.object(edge.src, pod: edge.srcPod), ObjectMapper.matches(object, end)
+            guard let far, let object = far.object(edge.src, pod: edge.srcPod),
+                ObjectMapper.matches(object, end)
             else { return false }
             return isDestination(edge)
         }

@@ -50,7 +50,8 @@ package struct StatSummarizer: Sendable {
         if question.filter == .none {
             names = objects.map { ObjectName($0.namespace, $0.name) }.sorted()
         } else {
-            let allowed = question.labels.isEmpty ? nil : Set(objects.map { ObjectName($0.namespace, $0.name) })
+            let allowed =
+                question.labels.isEmpty ? nil : Set(objects.map { ObjectName($0.namespace, $0.name) })
             names = traffic.keys.filter { allowed?.contains($0) ?? true }.sorted()
         }
         return names.map { name in
@@ -140,10 +141,13 @@ extension StatSummarizer {
             switch filter {
             case .none: break
             case .to(let end):
-                guard let object = source.destination(edge), ObjectMapper.matches(object, end) else { return nil }
+                guard let object = source.destination(edge), ObjectMapper.matches(object, end) else {
+                    return nil
+                }
                 if kind != .service { selected = mapper.object(edge.src, pod: edge.srcPod) }
             case .from(let end):
-                guard let object = source.object(edge.src, pod: edge.srcPod), ObjectMapper.matches(object, end)
+                guard let object = source.object(edge.src, pod: edge.srcPod),
+                    ObjectMapper.matches(object, end)
                 else { return nil }
             }
             return selected.flatMap { ObjectMapper.matches($0, selection) ? $0 : nil }

@@ -28,10 +28,12 @@ package struct StatWindow: Sendable, Equatable {
             throw StatError(.badRequest, "invalid time window: \"\(text)\" is no duration such as 1m or 6h")
         }
         guard length.seconds >= Self.secondsMin else {
-            throw StatError(.badRequest, "invalid time window: \"\(text)\" is shorter than the scrape interval of 10s")
+            throw StatError(
+                .badRequest, "invalid time window: \"\(text)\" is shorter than the scrape interval of 10s")
         }
         guard length <= .seconds(Self.daysMax * 86_400) else {
-            throw StatError(.badRequest, "invalid time window: \"\(text)\" is longer than \(Self.daysMax) days")
+            throw StatError(
+                .badRequest, "invalid time window: \"\(text)\" is longer than \(Self.daysMax) days")
         }
         self.text = text
         if let end, end < now {
