@@ -102,6 +102,22 @@ struct IngestTests {
         #expect(status.series == 60)
     }
 
+    @Test("Histograms with fewer bounds count in those they have")
+    func fewBounds() async throws {
+        let box = try StoreBox(now: start)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        let lines = [("2", 3), ("10", 5), ("+Inf", 6)].map {
+            "response_latency_ms_bucket{direction=\"inbound\",le=\"\($0.0)\"} \($0.1)"
+        }
+        let text = lines.joined(separator: "\n")
+            + "\nprocess_start_time_seconds \(Double(start.milliseconds) / 1_000)\n"
+        await ingestor.ingest(Array(text.utf8), of: try facts(), at: start.advanced(by: 5_000))
+        let objects = try await totals(box.store, .objects, now: start.advanced(by: 10_000))
+        let latency = try #require(objects[Fixtures.object("web", pod: "web-1")]).latency
+        #expect([latency[1], latency[5], latency[25], latency.count] == [3, 2, 1, 6])
+    }
+
     @Test("A pod that is gone has no open connections, and is forgotten")
     func farewell() async throws {
         let box = try StoreBox(now: start)

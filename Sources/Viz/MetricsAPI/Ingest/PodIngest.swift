@@ -26,6 +26,8 @@ struct PodIngest {
     /// By slot of the cursor.
     private var targets: [SeriesTarget?] = []
     private var groups: [SeriesID: Int] = [:]
+    /// Latency bounds that the pod's histograms have, one bit each; all of one proxy's have the same.
+    private var bounds: UInt32 = 0
     private var keyNumbers: [RollupKey: Int16] = [:]
     private var keys: [RollupKey] = []
     /// By key: the open connections last reported.
@@ -156,7 +158,10 @@ struct PodIngest {
         let edge = EdgeLabels.edge(labels, src: workload, srcPod: podName, clusterDomain: clusterDomain)
         if let edge { edgeNumber = number(of: .edge(budget.admit(edge))) }
         let action = SeriesTarget.Action(family, labels)
-        if case .bucket = action { cursor.setGroup(group(of: labels), ofSlot: slot) }
+        if case .bucket(let bound) = action {
+            cursor.setGroup(group(of: labels), ofSlot: slot)
+            bounds |= 1 << UInt32(bound)
+        }
         return SeriesTarget(action: action, object: object, edge: edgeNumber)
     }
 
@@ -210,10 +215,11 @@ struct PodIngest {
             if isGRPC { rollups[index][.grpcResponses] &+= amount }
         case .bucket(let bound):
             let bucket = Int(bound)
-            // Buckets are cumulative: what is under this bound is not in the next one. Wrapping differences of
-            // all buckets add up, in any order.
+            // Buckets are cumulative: what is under this bound is not in the next one that the proxy has.
+            // Wrapping differences of all buckets add up, in any order.
             rollups[index].latency[bucket] &+= amount
-            if bucket + 1 < LatencyHistogram.bucketCount { rollups[index].latency[bucket + 1] &-= amount }
+            let above = bounds & ~((1 << UInt32(bucket + 1)) - 1)
+            if above != 0 { rollups[index].latency[above.trailingZeroBitCount] &-= amount }
         case .gauge, .ignore: break
         }
     }
