@@ -69,6 +69,7 @@ package struct HTTP1RequestParser {
         var offset = 0
         while offset + 1 < bytes.count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed { offset += 2 }
         leadingBytes = offset
+        if offset + 1 == bytes.count, bytes[offset] == carriageReturn { return false }
         guard let lineEnd = try parseRequestLine(bytes, from: offset), try fields.scan(bytes, from: lineEnd) else {
             guard bytes.count - leadingBytes < HTTP1Limits.headBytesMax else { throw .headTooLong }
             return false

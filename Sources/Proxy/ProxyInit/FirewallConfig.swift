@@ -10,6 +10,12 @@ public struct FirewallConfig: Sendable, Equatable {
         public let low: UInt16
         public let high: UInt16
 
+        /// A range, or one port when both bounds are equal.
+        public init(low: UInt16, high: UInt16) {
+            self.low = low
+            self.high = high
+        }
+
         /// `80` or `80:90`, as iptables writes them.
         public var description: String { low == high ? "\(low)" : "\(low):\(high)" }
         /// Places it takes among the fifteen of a multiport match.

@@ -108,17 +108,19 @@ package final class MetricsShard {
         _ entries: inout [String: Entry<Series>], oldest: NIODeadline, now: NIODeadline,
         activity: (Series) -> UInt64
     ) {
-        for index in entries.indices {
+        // Indices of a dictionary keep a copy of it alive, and every series in it would count as shared; keys do not.
+        for key in Array(entries.keys) {
+            guard let index = entries.index(forKey: key) else { continue }
             let current = activity(entries.values[index].series)
             if entries.values[index].activity != current {
                 entries.values[index].activity = current
                 entries.values[index].idleSince = now
+            } else if entries.values[index].idleSince <= oldest,
+                isKnownUniquelyReferenced(&entries.values[index].series)
+            {
+                entries.remove(at: index)
             }
         }
-        let expired = entries.indices.filter { index in
-            entries.values[index].idleSince <= oldest && isKnownUniquelyReferenced(&entries.values[index].series)
-        }
-        for key in expired.map({ entries.keys[$0] }) { entries[key] = nil }
     }
 }
 
