@@ -204,7 +204,7 @@ let allTests: [Target] =
     + tests("Proxy", "MeshBalance", ["MeshModel"])
     + tests(
         "Proxy", "ProxyCore",
-        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTransport", "ProxyInbound", "ProxyOutbound",
+        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTransport", "MeshBalance", "ProxyInbound", "ProxyOutbound",
          protobuf, nioCore, nioPosix, logging])
     + tests("Proxy", "ProxyInit")
     + tests(

@@ -1,7 +1,7 @@
 // Rows of StatSummary responses as the tables and the JSON of `linkerd viz stat`. Pure: responses in, text out.
 
 package import MeshAPI
-package import MeshModel
+import MeshModel
 
 /// Renders what metrics-api answered.
 package struct StatTable: Sendable {
