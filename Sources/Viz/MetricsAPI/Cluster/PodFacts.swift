@@ -39,7 +39,9 @@ package struct PodFacts: Sendable, Equatable {
         let containers = (pod.spec?.containers ?? []) + (pod.spec?.initContainers ?? [])
         adminPort =
             containers.lazy.flatMap { $0.ports ?? [] }.first { $0.name == Self.adminPortName }?.containerPort
-        controllerNamespace = pod.metadata.labels?[Self.controllerNamespaceLabel] ?? ""
+        // Control-plane pods carry the label too; without a proxy they are not meshed.
+        let hasProxy = adminPort != nil || containers.contains { $0.name == "linkerd-proxy" }
+        controllerNamespace = hasProxy ? pod.metadata.labels?[Self.controllerNamespaceLabel] ?? "" : ""
         self.pod = pod
     }
 
