@@ -9,9 +9,12 @@ struct HTTP2HeadersTests {
         let copies = HTTP2Headers(byteCapacity: 8, fieldCapacity: 1)
         var blocks: [(HeaderBlock, HeaderBlock, [String])] = []
         for list in 0..<50 {
-            let fields = (0..<list % 7).map { (name: "name-\($0)", value: String(repeating: "v", count: list * $0)) }
+            let fields = (0..<list % 7).map {
+                (name: "name-\($0)", value: String(repeating: "v", count: list * $0))
+            }
             let block = arena.append(fields)
-            blocks.append((block, copies.append(copying: block, of: arena), fields.map { $0.name + $0.value }))
+            blocks.append(
+                (block, copies.append(copying: block, of: arena), fields.map { $0.name + $0.value }))
         }
         for (block, copy, fields) in blocks {
             #expect(arena.fields(of: block).map { $0.name + $0.value } == fields)
@@ -31,24 +34,34 @@ struct HTTP2HeadersTests {
         #expect(other.fields(of: other.append(copying: block, of: arena)).map(\.name) == [":path", "x"])
     }
 
-    @Test("Numbers are digits, nothing else", arguments: [
-        ("200", 200), ("0", 0), ("", nil), ("-1", nil), ("+1", nil), ("2 ", nil), ("9999999999999999999", nil),
-    ])
+    @Test(
+        "Numbers are digits, nothing else",
+        arguments: [
+            ("200", 200), ("0", 0), ("", nil), ("-1", nil), ("+1", nil), ("2 ", nil),
+            ("9999999999999999999", nil),
+        ])
     func numbers(text: String, number: Int?) {
         let arena = HTTP2Headers()
         let block = arena.append([("grpc-status", text)])
         #expect(arena.number(of: .grpcStatus, in: block) == number)
     }
 
-    @Test("The names a proxy looks at are told from their neighbours", arguments: [
-        (":method", HeaderToken.method), (":scheme", .scheme), (":authority", .authority), (":path", .path),
-        (":status", .status), ("host", .host), ("content-type", .contentType), ("content-length", .contentLength),
-        ("grpc-status", .grpcStatus), ("grpc-message", .grpcMessage), ("connection", .hop), ("upgrade", .hop),
-        ("keep-alive", .hop), ("proxy-connection", .hop), ("transfer-encoding", .hop),
-        ("l5d-proxy-error", .proxyError), ("l5d-proxy-connection", .proxyConnection), ("l5d-orig-proto", .origProto),
-        ("l5d-dst-override", .dstOverride), ("l5d-dst-canonical", .dstCanonical), ("l5d-client-id", .clientID),
-        ("date", .volatile), ("traceparent", .volatile), ("x-request-id", .volatile), ("b3", .volatile),
-    ])
+    @Test(
+        "The names a proxy looks at are told from their neighbours",
+        arguments: [
+            (":method", HeaderToken.method), (":scheme", .scheme), (":authority", .authority),
+            (":path", .path),
+            (":status", .status), ("host", .host), ("content-type", .contentType),
+            ("content-length", .contentLength),
+            ("grpc-status", .grpcStatus), ("grpc-message", .grpcMessage), ("connection", .hop),
+            ("upgrade", .hop),
+            ("keep-alive", .hop), ("proxy-connection", .hop), ("transfer-encoding", .hop),
+            ("l5d-proxy-error", .proxyError), ("l5d-proxy-connection", .proxyConnection),
+            ("l5d-orig-proto", .origProto),
+            ("l5d-dst-override", .dstOverride), ("l5d-dst-canonical", .dstCanonical),
+            ("l5d-client-id", .clientID),
+            ("date", .volatile), ("traceparent", .volatile), ("x-request-id", .volatile), ("b3", .volatile),
+        ])
     func tokens(name: String, token: HeaderToken) {
         let arena = HTTP2Headers()
         let block = arena.append([(name, "v")])
@@ -57,9 +70,12 @@ struct HTTP2HeadersTests {
         #expect(!arena.contains(token, in: neighbour))
     }
 
-    @Test("gRPC is a prefix of the content type", arguments: [
-        ("application/grpc", true), ("application/grpc+proto", true), ("application/grp", false), ("text/plain", false),
-    ])
+    @Test(
+        "gRPC is a prefix of the content type",
+        arguments: [
+            ("application/grpc", true), ("application/grpc+proto", true), ("application/grp", false),
+            ("text/plain", false),
+        ])
     func isGRPC(type: String, expected: Bool) {
         let arena = HTTP2Headers()
         #expect(arena.isGRPC(arena.append([("content-type", type)])) == expected)

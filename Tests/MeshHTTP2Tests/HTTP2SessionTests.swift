@@ -28,12 +28,14 @@ struct HTTP2SessionTests {
             case .head(_, let block, let isEnd):
                 answer.append("\(client.headers.number(of: .status, in: block) ?? 0) end=\(isEnd)")
             case .data(_, let chunk): body += String(buffer: client.bytes(of: chunk))
-            case .trailers(_, let block): answer.append("trailers \(client.headers.number(of: .grpcStatus, in: block) ?? -1)")
+            case .trailers(_, let block):
+                answer.append("trailers \(client.headers.number(of: .grpcStatus, in: block) ?? -1)")
             case .closed(_, let closure): answer.append("closed \(closure.code.name)")
             default: break
             }
         }
-        _ = pair.client.request("/a?b", method: "POST", fields: [("content-type", "application/grpc+proto"), ("x", "")])
+        _ = pair.client.request(
+            "/a?b", method: "POST", fields: [("content-type", "application/grpc+proto"), ("x", "")])
         pair.run()
         #expect(
             request == [
@@ -75,7 +77,8 @@ struct HTTP2SessionTests {
         pair.onServer = { event, server in
             guard case .head(let slot, _, _) = event else { return }
             let early = HTTP2Headers()
-            server.submitInformational(early.append([(":status", "103"), ("link", "</a>")]), of: early, on: slot)
+            server.submitInformational(
+                early.append([(":status", "103"), ("link", "</a>")]), of: early, on: slot)
             server.respond(slot, status: "204", isEnd: true)
         }
         pair.onClient = { event, client in
@@ -90,7 +93,9 @@ struct HTTP2SessionTests {
         #expect(seen == [103, 204])
     }
 
-    @Test("Resets keep their code, and say who sent them", arguments: [HTTP2ErrorCode.cancel, .refusedStream, .internalError])
+    @Test(
+        "Resets keep their code, and say who sent them",
+        arguments: [HTTP2ErrorCode.cancel, .refusedStream, .internalError])
     func resets(code: HTTP2ErrorCode) {
         let pair = SessionPair()
         var atClient: StreamClosure?
@@ -121,7 +126,8 @@ struct HTTP2SessionTests {
         }
         for _ in 0..<3 { _ = client.request() }
         _ = client.produce { _ in }
-        let answer = Frame.settings + Frame.make(7, 0, 0, [0, 0, 0, 1, 0, 0, 0, 0]) + Frame.make(1, 5, 1, [0x88])
+        let answer =
+            Frame.settings + Frame.make(7, 0, 0, [0, 0, 0, 1, 0, 0, 0, 0]) + Frame.make(1, 5, 1, [0x88])
         client.receive(ByteBuffer(bytes: answer), nowNanoseconds: 1)
         read()
         #expect(!client.takesRequests)
@@ -147,7 +153,9 @@ struct HTTP2SessionTests {
             default: break
             }
         }
-        pair.onClient = { event, _ in if case .closed(_, let closure) = event, closure.code == .noError { answers += 1 } }
+        pair.onClient = { event, _ in
+            if case .closed(_, let closure) = event, closure.code == .noError { answers += 1 }
+        }
         pair.run()
         _ = pair.client.request()
         pair.server.announceShutdown()
@@ -176,7 +184,9 @@ struct HTTP2SessionTests {
             default: break
             }
         }
-        pair.onClient = { event, _ in if case .closed(_, let closure) = event, closure.code == .noError { answered += 1 } }
+        pair.onClient = { event, _ in
+            if case .closed(_, let closure) = event, closure.code == .noError { answered += 1 }
+        }
         pair.run()
         #expect(pair.client.peerStreamsMax == 3)
         for _ in 0..<50 { _ = pair.client.request() }
@@ -243,7 +253,8 @@ struct FlowControlTests {
         #expect(received == 100_000)
     }
 
-    @Test("Whatever the sizes and the order of credit, every byte arrives once and in order", arguments: 1...20)
+    @Test(
+        "Whatever the sizes and the order of credit, every byte arrives once and in order", arguments: 1...20)
     func property(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let pair = SessionPair()
@@ -271,7 +282,9 @@ struct FlowControlTests {
             let id = 2 * index + 1
             expected[id] = []
             for _ in 0..<Int.random(in: 0...40, using: &random) {
-                let chunk = (0..<Int.random(in: 1...9_000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                let chunk = (0..<Int.random(in: 1...9_000, using: &random)).map { _ in
+                    UInt8.random(in: 0...255, using: &random)
+                }
                 expected[id]? += chunk
                 pair.client.sendBody(ByteBuffer(bytes: chunk), on: slot)
                 if Bool.random(using: &random) { pair.run() }
@@ -286,7 +299,9 @@ struct FlowControlTests {
         }
         pair.run()
         #expect(ended == slots.count, "seed \(seed)")
-        for (id, bytes) in expected { #expect(received[id, default: []] == bytes, "seed \(seed), stream \(id)") }
+        for (id, bytes) in expected {
+            #expect(received[id, default: []] == bytes, "seed \(seed), stream \(id)")
+        }
         #expect(mostOwed <= 1_048_576)
     }
 }

@@ -8,14 +8,18 @@ struct LimitsTests {
     func preface() {
         let session = HTTP2Session(role: .server, limits: SessionLimits())
         session.receive(ByteBuffer(string: "GET / HTTP/1.1\r\nhost: a\r\n\r\n"), nowNanoseconds: 1)
-        guard case .failed(let error)? = session.nextEvent() else { return #expect(Bool(false), "no failure") }
+        guard case .failed(let error)? = session.nextEvent() else {
+            return #expect(Bool(false), "no failure")
+        }
         #expect(error.kind == .preface)
     }
 
     @Test("Rapid resets end the connection with ENHANCE_YOUR_CALM, a few do not")
     func rapidReset() {
         var server = RawServer()
-        for stream in 0..<900 { server.feed(Frame.headers(UInt32(2 * stream + 1)) + Frame.reset(UInt32(2 * stream + 1))) }
+        for stream in 0..<900 {
+            server.feed(Frame.headers(UInt32(2 * stream + 1)) + Frame.reset(UInt32(2 * stream + 1)))
+        }
         #expect(server.failure == nil)
         for stream in 900..<3_000 where server.failure == nil && !server.session.isFinished {
             server.feed(Frame.headers(UInt32(2 * stream + 1)) + Frame.reset(UInt32(2 * stream + 1)))
@@ -154,7 +158,8 @@ struct LimitsTests {
         let valid =
             Frame.preface + Frame.settings + Frame.headers(1) + Frame.headers(3, end: false)
             + Frame.make(0, 0, 3, Array("hello".utf8)) + Frame.make(8, 0, 0, [0, 0, 1, 0])
-            + Frame.make(6, 0, 0, [1, 2, 3, 4, 5, 6, 7, 8]) + Frame.make(0, 1, 3, Array("bye".utf8)) + Frame.reset(1)
+            + Frame.make(6, 0, 0, [1, 2, 3, 4, 5, 6, 7, 8]) + Frame.make(0, 1, 3, Array("bye".utf8))
+            + Frame.reset(1)
             + Frame.make(7, 0, 0, [0, 0, 0, 0, 0, 0, 0, 0])
         for _ in 0..<200 {
             var bytes = valid
@@ -168,7 +173,8 @@ struct LimitsTests {
             }
             let session = HTTP2Session(role: .server, limits: SessionLimits())
             var rest = ByteBuffer(bytes: bytes)
-            while let piece = rest.readSlice(length: min(rest.readableBytes, Int.random(in: 1...60, using: &random))),
+            while let piece = rest.readSlice(
+                length: min(rest.readableBytes, Int.random(in: 1...60, using: &random))),
                 piece.readableBytes > 0
             {
                 session.receive(piece, nowNanoseconds: 1)

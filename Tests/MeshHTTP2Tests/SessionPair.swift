@@ -1,7 +1,8 @@
 import MeshHTTP2
 import NIOCore
 
-/// A client and a server session joined without sockets. Events are handled by closures; nothing is consumed by itself.
+/// A client and a server session joined without sockets. Events are handled by closures; nothing is consumed
+/// by itself.
 final class SessionPair {
     let client: HTTP2Session
     let server: HTTP2Session
@@ -37,7 +38,9 @@ final class SessionPair {
         let count = source.produce { output.append($0) }
         drain(source, onSource)
         for var buffer in output {
-            while let piece = buffer.readSlice(length: min(buffer.readableBytes, pieceBytesMax)), piece.readableBytes > 0 {
+            while let piece = buffer.readSlice(length: min(buffer.readableBytes, pieceBytesMax)),
+                piece.readableBytes > 0
+            {
                 sink.receive(piece, nowNanoseconds: now)
                 drain(sink, onSink)
             }
@@ -48,7 +51,9 @@ final class SessionPair {
 
 extension HTTP2Session {
     /// Opens a request with the four pseudo headers and `fields`.
-    func request(_ path: String = "/", method: String = "GET", isEnd: Bool = true, fields: [(String, String)] = []) -> Int {
+    func request(
+        _ path: String = "/", method: String = "GET", isEnd: Bool = true, fields: [(String, String)] = []
+    ) -> Int {
         let headers = HTTP2Headers()
         let block = headers.append(
             [(":method", method), (":scheme", "http"), (":authority", "example.org"), (":path", path)]

@@ -27,7 +27,8 @@ final class FakeStack: RequestStack, @unchecked Sendable {
     func failed(with error: ProxyError) { failures.append(error.kind) }
 }
 
-/// Client, proxy handler and upstream on real sockets, all on one loop. Everything is built and touched there.
+/// Client, proxy handler and upstream on real sockets, all on one loop. Everything is built and touched
+/// there.
 final class HTTP2Fixture: @unchecked Sendable {
     let loop: any EventLoop
     let stack: FakeStack
@@ -55,7 +56,8 @@ final class HTTP2Fixture: @unchecked Sendable {
         let backoff = Backoff(minNanoseconds: 1_000_000, maxNanoseconds: 10_000_000, jitter: 0.1)
         let connect = ConnectSettings(timeout: .seconds(5), backoff: backoff, socket: SocketSettings())
         let endpoint = EndpointHandle(
-            address: try SocketAddress(ipAddress: "127.0.0.1", port: upstreamPort), loop: loop, metrics: metrics,
+            address: try SocketAddress(ipAddress: "127.0.0.1", port: upstreamPort), loop: loop,
+            metrics: metrics,
             transport: upstreamTransport,
             settings: EndpointSettings(connect: connect, poolIdleTimeout: .seconds(3), poolIdleMax: 10),
             canonicalName: canonicalName)
@@ -65,7 +67,8 @@ final class HTTP2Fixture: @unchecked Sendable {
 
     /// Starts everything, runs `body` with the fixture on its loop, and waits for what it returns.
     static func run<Result: Sendable>(
-        upstreamLimits: SessionLimits = SessionLimits(), canonicalName: String? = nil, isUpstreamDown: Bool = false,
+        upstreamLimits: SessionLimits = SessionLimits(), canonicalName: String? = nil,
+        isUpstreamDown: Bool = false,
         _ onUpstreamEvent: @escaping @Sendable (HTTP2Event, HTTP2Peer) -> Void,
         _ body: @escaping @Sendable (HTTP2Fixture) -> EventLoopFuture<Result>
     ) async throws -> Result {
@@ -94,7 +97,8 @@ final class HTTP2Fixture: @unchecked Sendable {
         let upstream = ServerBootstrap(group: loop).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 guard let fixture = box.value else { return }
-                let peer = HTTP2Peer(.server, limits: fixture.upstreamLimits) { [unowned fixture] event, peer in
+                let peer = HTTP2Peer(.server, limits: fixture.upstreamLimits) {
+                    [unowned fixture] event, peer in
                     fixture.onUpstreamEvent(event, peer)
                 }
                 peer.notes = fixture.notes
@@ -106,7 +110,8 @@ final class HTTP2Fixture: @unchecked Sendable {
             loop.makeCompletedFuture {
                 let port = listener.localAddress?.port ?? 0
                 let fixture = try HTTP2Fixture(
-                    loop: loop, upstreamPort: port, canonicalName: canonicalName, onUpstreamEvent: onUpstreamEvent)
+                    loop: loop, upstreamPort: port, canonicalName: canonicalName,
+                    onUpstreamEvent: onUpstreamEvent)
                 fixture.upstreamLimits = limits
                 fixture.listeners.append(listener)
                 box.value = fixture
@@ -133,7 +138,9 @@ final class HTTP2Fixture: @unchecked Sendable {
             .bind(host: "127.0.0.1", port: 0)
             .flatMap { listener in
                 fixture.listeners.append(listener)
-                guard let address = listener.localAddress else { return listener.eventLoop.makeSucceededVoidFuture() }
+                guard let address = listener.localAddress else {
+                    return listener.eventLoop.makeSucceededVoidFuture()
+                }
                 return fixture.client.connect(to: address)
             }
     }
@@ -154,7 +161,10 @@ final class HTTP2Fixture: @unchecked Sendable {
         return promise.futureResult
     }
 
-    private func check(_ deadline: NIODeadline, _ promise: EventLoopPromise<Bool>, _ isTrue: @escaping @Sendable (HTTP2Fixture) -> Bool) {
+    private func check(
+        _ deadline: NIODeadline, _ promise: EventLoopPromise<Bool>,
+        _ isTrue: @escaping @Sendable (HTTP2Fixture) -> Bool
+    ) {
         if isTrue(self) { return promise.succeed(true) }
         if NIODeadline.now() > deadline { return promise.succeed(false) }
         _ = loop.scheduleTask(in: .milliseconds(1)) { self.check(deadline, promise, isTrue) }
@@ -175,7 +185,8 @@ final class HTTP2Fixture: @unchecked Sendable {
     var series: [String] {
         metrics.outcomes.filter { $0.count > 0 }.map { entry in
             let outcome = entry.outcome
-            return "\(outcome.status) \(outcome.grpcStatus) \(outcome.classification) \(outcome.error) \(entry.count)"
+            let how = "\(outcome.classification) \(outcome.error)"
+            return "\(outcome.status) \(outcome.grpcStatus) \(how) \(entry.count)"
         }
     }
 }

@@ -15,12 +15,18 @@ struct HTTP2ForwardTests {
             switch path {
             case "/echo":
                 var fields = [(String, String)]()
-                for field in peer.session.headers.fields(of: block) { fields.append(("x-got-\(field.name.drop { $0 == ":" })", field.value)) }
-                peer.respond(slot, fields: fields, body: isEnd ? ByteBuffer(string: "hello") : nil, trailers: isEnd ? [] : [])
+                for field in peer.session.headers.fields(of: block) {
+                    fields.append(("x-got-\(field.name.drop { $0 == ":" })", field.value))
+                }
+                peer.respond(
+                    slot, fields: fields, body: isEnd ? ByteBuffer(string: "hello") : nil,
+                    trailers: isEnd ? [] : [])
             case "/upload": if isEnd { peer.respond(slot) }
             case "/early": peer.respond(slot, status: "413", body: ByteBuffer(string: "too much"))
             case "/grpc":
-                peer.respond(slot, fields: [("content-type", "application/grpc")], body: ByteBuffer(string: "m"), trailers: [("grpc-status", "14")])
+                peer.respond(
+                    slot, fields: [("content-type", "application/grpc")], body: ByteBuffer(string: "m"),
+                    trailers: [("grpc-status", "14")])
             case "/grpc-trailers-only":
                 peer.respond(slot, fields: [("content-type", "application/grpc"), ("grpc-status", "5")])
             case "/hints":
@@ -32,7 +38,8 @@ struct HTTP2ForwardTests {
             case "/reset": peer.session.reset(slot, .enhanceYourCalm)
             case "/reset-late":
                 let headers = HTTP2Headers()
-                peer.session.submitResponse(headers.append([(":status", "200")]), of: headers, isEnd: false, on: slot)
+                peer.session.submitResponse(
+                    headers.append([(":status", "200")]), of: headers, isEnd: false, on: slot)
                 peer.session.sendBody(ByteBuffer(string: "part"), on: slot)
                 peer.flush()
                 peer.session.reset(slot, .cancel)
@@ -40,11 +47,13 @@ struct HTTP2ForwardTests {
             case "/die-late", "/die-late-grpc":
                 let headers = HTTP2Headers()
                 peer.session.submitResponse(
-                    headers.append([(":status", "200"), ("content-type", "application/grpc")]), of: headers, isEnd: false, on: slot)
+                    headers.append([(":status", "200"), ("content-type", "application/grpc")]), of: headers,
+                    isEnd: false, on: slot)
                 peer.session.sendBody(ByteBuffer(string: "part"), on: slot)
                 peer.flush()
                 peer.close()
-            case "/lie": peer.respond(slot, fields: [("content-length", "3")], body: ByteBuffer(string: "four"))
+            case "/lie":
+                peer.respond(slot, fields: [("content-length", "3")], body: ByteBuffer(string: "four"))
             case "/large": peer.respond(slot, body: ByteBuffer(repeating: 9, count: 3_000_000))
             case "/missing": peer.respond(slot, status: "404")
             case "/broken": peer.respond(slot, status: "503")
@@ -59,9 +68,15 @@ struct HTTP2ForwardTests {
 
     @Test("Heads, bodies and trailers pass; the canonical name is set; one request, one count")
     func forwards() async throws {
-        let (answer, series, requests, latencies) = try await HTTP2Fixture.run(canonicalName: "web.ns.svc.cluster.local:80", Self.upstream) { fixture in
-            fixture.client.open("/echo", fields: [("x", "y"), ("l5d-dst-canonical", "spoofed:1")]).answer.map { answer in
-                (answer, fixture.series, fixture.metrics.requestTotal, fixture.metrics.latencies.map(\.status))
+        let (answer, series, requests, latencies) = try await HTTP2Fixture.run(
+            canonicalName: "web.ns.svc.cluster.local:80", Self.upstream
+        ) { fixture in
+            fixture.client.open("/echo", fields: [("x", "y"), ("l5d-dst-canonical", "spoofed:1")]).answer.map
+            { answer in
+                (
+                    answer, fixture.series, fixture.metrics.requestTotal,
+                    fixture.metrics.latencies.map(\.status)
+                )
             }
         }
         #expect(answer.status == 200 && answer.isComplete && answer.reset == nil)
@@ -75,20 +90,25 @@ struct HTTP2ForwardTests {
         #expect(latencies == [200])
     }
 
-    @Test("Each way to end gets its status, its reset and its series", arguments: [
-        ("/missing", false, 404, nil, "404 -1 success  1"), ("/broken", false, 503, nil, "503 -1 failure  1"),
-        ("/grpc", true, 200, nil, "200 14 failure  1"), ("/grpc-trailers-only", true, 200, nil, "200 5 success  1"),
-        ("/refuse", false, 0, .refusedStream, "0 -1 failure h2(REFUSED_STREAM) 1"),
-        ("/reset", false, 0, HTTP2ErrorCode.enhanceYourCalm, "0 -1 failure h2(ENHANCE_YOUR_CALM) 1"),
-        ("/reset-late", false, 200, .cancel, "200 -1 failure h2(CANCEL) 1"),
-        ("/die", false, 502, nil, "0 -1 failure unclassified 1"),
-        ("/die-late", false, 200, .internalError, "200 -1 failure unclassified 1"),
-        ("/die-late-grpc", true, 200, nil, "200 -1 failure unclassified 1"),
-        ("/lie", false, 200, .protocolError, "200 -1 failure h2(PROTOCOL_ERROR) 1"),
-    ] as [(String, Bool, Int, HTTP2ErrorCode?, String)])
+    @Test(
+        "Each way to end gets its status, its reset and its series",
+        arguments: [
+            ("/missing", false, 404, nil, "404 -1 success  1"),
+            ("/broken", false, 503, nil, "503 -1 failure  1"),
+            ("/grpc", true, 200, nil, "200 14 failure  1"),
+            ("/grpc-trailers-only", true, 200, nil, "200 5 success  1"),
+            ("/refuse", false, 0, .refusedStream, "0 -1 failure h2(REFUSED_STREAM) 1"),
+            ("/reset", false, 0, HTTP2ErrorCode.enhanceYourCalm, "0 -1 failure h2(ENHANCE_YOUR_CALM) 1"),
+            ("/reset-late", false, 200, .cancel, "200 -1 failure h2(CANCEL) 1"),
+            ("/die", false, 502, nil, "0 -1 failure unclassified 1"),
+            ("/die-late", false, 200, .internalError, "200 -1 failure unclassified 1"),
+            ("/die-late-grpc", true, 200, nil, "200 -1 failure unclassified 1"),
+            ("/lie", false, 200, .protocolError, "200 -1 failure h2(PROTOCOL_ERROR) 1"),
+        ] as [(String, Bool, Int, HTTP2ErrorCode?, String)])
     func ends(path: String, isGRPC: Bool, status: Int, reset: HTTP2ErrorCode?, series: String) async throws {
         let (answer, seen, pending) = try await HTTP2Fixture.run(Self.upstream) { fixture in
-            fixture.client.open(path, fields: isGRPC ? [("content-type", "application/grpc")] : []).answer.map { answer in
+            fixture.client.open(path, fields: isGRPC ? [("content-type", "application/grpc")] : []).answer.map
+            { answer in
                 (answer, fixture.series, fixture.endpoint.load.pendingCount)
             }
         }
@@ -100,10 +120,13 @@ struct HTTP2ForwardTests {
         if path == "/die" { #expect(answer.fields["l5d-proxy-error"] != nil) }
     }
 
-    @Test("An endpoint that is down is a 502, and for gRPC trailers-only Unavailable", arguments: [false, true])
+    @Test(
+        "An endpoint that is down is a 502, and for gRPC trailers-only Unavailable", arguments: [false, true])
     func connectRefused(isGRPC: Bool) async throws {
-        let (answer, failures, series) = try await HTTP2Fixture.run(isUpstreamDown: true, Self.upstream) { fixture in
-            fixture.client.open("/", fields: isGRPC ? [("content-type", "application/grpc")] : []).answer.map {
+        let (answer, failures, series) = try await HTTP2Fixture.run(isUpstreamDown: true, Self.upstream) {
+            fixture in
+            fixture.client.open("/", fields: isGRPC ? [("content-type", "application/grpc")] : []).answer.map
+            {
                 ($0, fixture.stack.failures, fixture.series)
             }
         }
@@ -129,7 +152,9 @@ struct HTTP2ForwardTests {
     @Test("CONNECT is refused, and a head that is too large gets 431")
     func refusals() async throws {
         let (connect, large, upstreams) = try await HTTP2Fixture.run(Self.upstream) { fixture in
-            let large = fixture.client.open("/", fields: (0..<20).map { ("x-\($0)", String(repeating: "v", count: 4_000)) }).answer
+            let large = fixture.client.open(
+                "/", fields: (0..<20).map { ("x-\($0)", String(repeating: "v", count: 4_000)) }
+            ).answer
             let connect = fixture.client.open("", method: "CONNECT", isEnd: true).answer
             return connect.and(large).map { ($0, $1, fixture.upstreams.count) }
         }
@@ -138,7 +163,8 @@ struct HTTP2ForwardTests {
         #expect(upstreams == 0)
     }
 
-    @Test("A request waits for discovery, keeps its body, and is answered either way", arguments: [true, false])
+    @Test(
+        "A request waits for discovery, keeps its body, and is answered either way", arguments: [true, false])
     func pending(succeeds: Bool) async throws {
         let answer = try await HTTP2Fixture.run(Self.upstream) { fixture in
             let endpoint = fixture.endpoint
@@ -148,7 +174,9 @@ struct HTTP2ForwardTests {
                 fixture.answerLater(promise, succeeds ? endpoint : nil)
                 return .pending(promise.futureResult)
             }
-            let answer = fixture.client.open("/upload", method: "POST", body: ByteBuffer(repeating: 1, count: 30_000)).answer
+            let answer = fixture.client.open(
+                "/upload", method: "POST", body: ByteBuffer(repeating: 1, count: 30_000)
+            ).answer
             return answer
         }
         #expect(answer.status == (succeeds ? 200 : 504))

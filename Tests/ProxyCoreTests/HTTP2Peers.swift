@@ -2,8 +2,8 @@ import MeshHTTP2
 import NIOCore
 import NIOPosix
 
-// The classes here and in `HTTP2Fixture` are `@unchecked Sendable` so that futures may carry them: every one of them is
-// made, called and dropped on its fixture's one event loop.
+// The classes here and in `HTTP2Fixture` are `@unchecked Sendable` so that futures may carry them: every one
+// of them is made, called and dropped on its fixture's one event loop.
 
 /// An HTTP/2 endpoint for tests: a session on a channel, and a closure that answers its events. Loop-bound.
 final class HTTP2Peer: ChannelInboundHandler, @unchecked Sendable {
@@ -79,7 +79,8 @@ final class HTTP2Peer: ChannelInboundHandler, @unchecked Sendable {
         let headers = HTTP2Headers()
         let isEnd = body == nil && trailers.isEmpty
         session.submitResponse(
-            headers.append([(":status", status)] + fields.map { (name: $0.0, value: $0.1) }), of: headers, isEnd: isEnd,
+            headers.append([(":status", status)] + fields.map { (name: $0.0, value: $0.1) }), of: headers,
+            isEnd: isEnd,
             on: slot)
         guard !isEnd else { return }
         if let body { session.sendBody(body, on: slot) }
@@ -151,7 +152,9 @@ final class HTTP2TestClient: @unchecked Sendable {
     func connect(to address: SocketAddress) -> EventLoopFuture<Void> {
         let bound = NIOLoopBound(peer, eventLoop: loop)
         return ClientBootstrap(group: loop).channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(bound.value)
+            }
         }.connect(to: address).map { _ in }
     }
 
@@ -192,7 +195,9 @@ final class HTTP2TestClient: @unchecked Sendable {
         let session = peer.session
         switch event {
         case .head(let slot, let block, let isEnd):
-            for field in session.headers.fields(of: block) { answers[slot]?.0.fields[field.name] = field.value }
+            for field in session.headers.fields(of: block) {
+                answers[slot]?.0.fields[field.name] = field.value
+            }
             answers[slot]?.0.status = session.headers.number(of: .status, in: block) ?? 0
             answers[slot]?.0.isComplete = isEnd
         case .informational(let slot, let block):
@@ -207,7 +212,9 @@ final class HTTP2TestClient: @unchecked Sendable {
                 untaken[slot, default: 0] += chunk.byteCount
             }
         case .trailers(let slot, let block):
-            for field in session.headers.fields(of: block) { answers[slot]?.0.trailers[field.name] = field.value }
+            for field in session.headers.fields(of: block) {
+                answers[slot]?.0.trailers[field.name] = field.value
+            }
             answers[slot]?.0.isComplete = true
         case .end(let slot): answers[slot]?.0.isComplete = true
         case .closed(let slot, let closure):

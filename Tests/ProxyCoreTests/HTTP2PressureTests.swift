@@ -36,7 +36,9 @@ struct HTTP2PressureTests {
             }
             if case .end(let slot) = event { peer.respond(slot) }
         }) { fixture in
-            let answer = fixture.client.open("/upload", method: "POST", body: ByteBuffer(repeating: 3, count: 1_000_000)).answer
+            let answer = fixture.client.open(
+                "/upload", method: "POST", body: ByteBuffer(repeating: 3, count: 1_000_000)
+            ).answer
             return fixture.when { $0.notes.owedCount >= 65_535 }.flatMap { _ in
                 fixture.loop.scheduleTask(in: .milliseconds(50)) {}.futureResult
             }.flatMap { () -> EventLoopFuture<(UInt64, Int, HTTP2Answer)> in
@@ -60,7 +62,8 @@ struct HTTP2PressureTests {
     @Test("An answer before the end of the request stops the request")
     func earlyAnswer() async throws {
         let (answer, sent) = try await HTTP2Fixture.run(HTTP2ForwardTests.upstream) { fixture in
-            let stream = fixture.client.open("/early", method: "POST", body: ByteBuffer(repeating: 1, count: 1_000_000))
+            let stream = fixture.client.open(
+                "/early", method: "POST", body: ByteBuffer(repeating: 1, count: 1_000_000))
             return stream.answer.map { ($0, fixture.inboundTransport.readBytes) }
         }
         #expect(answer.status == 413)
@@ -95,7 +98,8 @@ struct HTTP2PressureTests {
                 return fixture.when { $0.upstreams.first?.session.openStreamCount == 0 }
             }.map { _ in
                 (
-                    fixture.upstreams.first?.session.openStreamCount, fixture.metrics.outcomes.map(\.count).reduce(0, +),
+                    fixture.upstreams.first?.session.openStreamCount,
+                    fixture.metrics.outcomes.map(\.count).reduce(0, +),
                     fixture.inboundTransport.openCount
                 )
             }
@@ -108,7 +112,8 @@ struct HTTP2PressureTests {
     @Test("Streams above GOAWAY's last id go to a new connection; the client sees only answers")
     func goAwayResends() async throws {
         let (answers, connections, series) = try await HTTP2Fixture.run({ event, peer in
-            if case .head(_, let block, _) = event, peer.session.headers.value(of: .path, in: block, equals: "/kill"),
+            if case .head(_, let block, _) = event,
+                peer.session.headers.value(of: .path, in: block, equals: "/kill"),
                 !peer.notes.isKilled
             {
                 // As a server that stops: nothing is taken, the connection goes.
@@ -119,7 +124,9 @@ struct HTTP2PressureTests {
             HTTP2ForwardTests.upstream(event, peer)
         }) { fixture in
             let first = fixture.client.open("/kill").answer
-            let second = fixture.client.open("/upload", method: "POST", body: ByteBuffer(string: "short body")).answer
+            let second = fixture.client.open(
+                "/upload", method: "POST", body: ByteBuffer(string: "short body")
+            ).answer
             return first.and(second).map { ([$0, $1], fixture.upstreams.count, fixture.series) }
         }
         #expect(answers.map(\.status) == [200, 200])
@@ -131,12 +138,18 @@ struct HTTP2PressureTests {
     func manyStreams() async throws {
         var limits = SessionLimits()
         limits.streamsMax = 2
-        let (statuses, connections, requests, series) = try await HTTP2Fixture.run(upstreamLimits: limits, HTTP2ForwardTests.upstream) { fixture in
+        let (statuses, connections, requests, series) = try await HTTP2Fixture.run(
+            upstreamLimits: limits, HTTP2ForwardTests.upstream
+        ) { fixture in
             let first = fixture.client.open("/").answer
             return first.flatMap { _ -> EventLoopFuture<[HTTP2Answer]> in
-                let answers = (0..<200).map { _ in fixture.client.open("/upload", method: "POST", body: ByteBuffer(string: "x")).answer }
+                let answers = (0..<200).map { _ in
+                    fixture.client.open("/upload", method: "POST", body: ByteBuffer(string: "x")).answer
+                }
                 return EventLoopFuture.whenAllSucceed(answers, on: fixture.loop)
-            }.map { (Set($0.map(\.status)), fixture.upstreams.count, fixture.metrics.requestTotal, fixture.series) }
+            }.map {
+                (Set($0.map(\.status)), fixture.upstreams.count, fixture.metrics.requestTotal, fixture.series)
+            }
         }
         #expect(statuses == [200])
         #expect(connections <= 8)
@@ -177,7 +190,8 @@ struct HTTP2PressureTests {
             let process = fixture.loop.makePromise(of: String.self)
             let thread = Thread { process.completeWith(Result { try Self.h2load(requests, port: port) }) }
             thread.start()
-            return process.futureResult.map { output in (fixture.metrics.requestTotal, fixture.series, output) }
+            return process.futureResult.map { output in (fixture.metrics.requestTotal, fixture.series, output)
+            }
         }
         #expect(output.contains("\(requests) succeeded, 0 failed, 0 errored"), "\(output)")
         #expect(total == UInt64(requests))

@@ -9,7 +9,8 @@ public enum HTTP2Event: Sendable {
     case informational(StreamSlot, HeaderBlock)
     /// Trailers, which end the message.
     case trailers(StreamSlot, HeaderBlock)
-    /// Body bytes: ask the session for the chunk before the next event, and give the credit back by `consume`.
+    /// Body bytes: ask the session for the chunk before the next event, and give the credit back by
+    /// `consume`.
     case data(StreamSlot, BodyChunk)
     /// The message ended without trailers, after its head.
     case end(StreamSlot)

@@ -1,6 +1,6 @@
-// Header lists live in one arena per connection, as slices: receiving a list allocates nothing once the arena has
-// grown, and forwarding it hands addresses to the other session. The same type holds lists that we make ourselves
-// (error responses, gRPC requests) and copies that are kept in case a request must be sent again.
+// Header lists live in one arena per connection, as slices: receiving a list allocates nothing once the arena
+// has grown, and forwarding it hands addresses to the other session. The same type holds lists that we make
+// ourselves (error responses, gRPC requests) and copies that are kept in case a request must be sent again.
 
 /// Position of one header list in the `HTTP2Headers` that holds it.
 public struct HeaderBlock: Sendable, Equatable {
@@ -14,9 +14,8 @@ public struct HeaderBlock: Sendable, Equatable {
 }
 
 /// An arena of header lists.
-///
-/// A received list stays valid until its session is asked for the event after it; lists that the application builds
-/// stay until `removeAll`. One event loop only.
+///  A received list stays valid until its session is asked for the event after it; lists that the application
+/// builds stay until `removeAll`. One event loop only.
 @safe public final class HTTP2Headers {
     // SAFETY: allocated in init, freed in deinit; sessions keep the address only while they keep this object.
     let storage: UnsafeMutablePointer<HeaderStorage>
@@ -36,8 +35,8 @@ public struct HeaderBlock: Sendable, Equatable {
     /// Forgets every list and keeps the memory.
     public func removeAll() { unsafe storage.pointee.removeAll() }
 
-    /// Adds one list; names are lower case, pseudo headers come first. `neverIndexed` lists the values that must not
-    /// enter the peer's HPACK table.
+    /// Adds one list; names are lower case, pseudo headers come first. `neverIndexed` lists the values that
+    /// must not enter the peer's HPACK table.
     public func append(_ fields: [(name: String, value: String)]) -> HeaderBlock {
         let first = unsafe storage.pointee.fieldCount
         for field in fields { append(field.name, field.value) }
@@ -52,14 +51,16 @@ public struct HeaderBlock: Sendable, Equatable {
             value.withUTF8 { valueBytes in
                 guard let nameStart = nameBytes.baseAddress else { return }
                 let valueStart = unsafe valueBytes.baseAddress ?? nameStart
-                unsafe storage.pointee.append(nameStart, nameBytes.count, valueStart, valueBytes.count, flags: 0)
+                unsafe storage.pointee.append(
+                    nameStart, nameBytes.count, valueStart, valueBytes.count, flags: 0)
             }
         }
     }
 
     /// Adds one more field at the end of `block`, which must be the newest list here.
     public func append(name: String, value: String, to block: inout HeaderBlock) {
-        precondition(unsafe Int(block.first + block.count) == storage.pointee.fieldCount, "not the newest list")
+        precondition(
+            unsafe Int(block.first + block.count) == storage.pointee.fieldCount, "not the newest list")
         append(name, value)
         block.count += 1
     }
@@ -118,13 +119,15 @@ extension HTTP2Headers {
         return true
     }
 
-    /// The field's value as a decimal number; nil when absent, empty, not digits alone, or more than 18 of them.
+    /// The field's value as a decimal number; nil when absent, empty, not digits alone, or more than 18 of
+    /// them.
     public func number(of token: HeaderToken, in block: HeaderBlock) -> Int? {
         guard let index = find(token, block) else { return nil }
         let bytes = unsafe value(at: index)
         guard !bytes.isEmpty, bytes.count <= 18 else { return nil }
         var number = 0
-        for unsafe byte in unsafe bytes {
+        for index in 0..<bytes.count {
+            let byte = unsafe bytes[index]
             guard byte >= 0x30, byte <= 0x39 else { return nil }
             number = number * 10 + Int(byte - 0x30)
         }

@@ -26,7 +26,8 @@ extension HTTP2Session {
             entries.append(
                 nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))
         }
-        // SAFETY: nghttp2 copies the entries. Both calls fail only when memory is short, and then the session ends.
+        // SAFETY: nghttp2 copies the entries. Both calls fail only when memory is short, and then the session
+        // ends.
         unsafe _ = nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count)
         unsafe _ = nghttp2_session_set_local_window_size(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, Int32(clamping: limits.connectionWindowBytes))
@@ -56,7 +57,9 @@ extension HTTP2Session {
     }
 
     /// Sends a final response head (server). Nothing happens on a stream that is gone.
-    public func submitResponse(_ block: HeaderBlock, of headers: HTTP2Headers, isEnd: Bool, on slot: StreamSlot) {
+    public func submitResponse(
+        _ block: HeaderBlock, of headers: HTTP2Headers, isEnd: Bool, on slot: StreamSlot
+    ) {
         guard unsafe core.pointee.streams[slot].isLive else { return }
         let id = unsafe core.pointee.streams[slot].id
         // SAFETY: as in `submitRequest`.
@@ -83,8 +86,8 @@ extension HTTP2Session {
         }
     }
 
-    /// Queues body bytes; they leave as flow control allows. How many may be queued is for the caller to bound, by
-    /// giving credit to their source only when `sent` reports them.
+    /// Queues body bytes; they leave as flow control allows. How many may be queued is for the caller to
+    /// bound, by giving credit to their source only when `sent` reports them.
     public func sendBody(_ bytes: ByteBuffer, on slot: StreamSlot) {
         guard unsafe core.pointee.streams[slot].isLive, bytes.readableBytes > 0 else { return }
         unsafe core.pointee.streams[slot].enqueue(bytes)
@@ -94,14 +97,18 @@ extension HTTP2Session {
 
     /// Ends our side of the stream behind the queued bytes.
     public func finish(_ slot: StreamSlot) {
-        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].isFinished else { return }
+        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].isFinished else {
+            return
+        }
         unsafe core.pointee.streams[slot].isFinished = true
         resume(slot)
     }
 
     /// Ends our side of the stream with trailers behind the queued bytes.
     public func sendTrailers(_ block: HeaderBlock, of headers: HTTP2Headers, on slot: StreamSlot) {
-        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].isFinished else { return }
+        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].isFinished else {
+            return
+        }
         let kept: HTTP2Headers
         if let trailers = unsafe core.pointee.streams[slot].trailers {
             kept = trailers
@@ -117,7 +124,9 @@ extension HTTP2Session {
 
     /// Resets a stream; its `closed` event comes once the frame is in the output. Queued bytes are dropped.
     public func reset(_ slot: StreamSlot, _ code: HTTP2ErrorCode) {
-        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].wasResetByUs else { return }
+        guard unsafe core.pointee.streams[slot].isLive, unsafe !core.pointee.streams[slot].wasResetByUs else {
+            return
+        }
         unsafe core.pointee.streams[slot].wasResetByUs = true
         unsafe _ = nghttp2_submit_rst_stream(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), core.pointee.streams[slot].id, code.rawValue)
@@ -157,7 +166,8 @@ extension HTTP2Session {
 
     /// Streams that the peer lets us have open at once (client).
     public var peerStreamsMax: Int {
-        let value = unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+        let value = unsafe nghttp2_session_get_remote_settings(
+            session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
         return Int(value)
     }
 
@@ -169,18 +179,20 @@ extension HTTP2Session {
         unsafe withUnsafeBytes(of: value.bigEndian) { raw in
             // SAFETY: eight bytes, copied by nghttp2.
             unsafe _ = nghttp2_submit_ping(
-                session, UInt8(NGHTTP2_FLAG_NONE.rawValue), raw.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                session, UInt8(NGHTTP2_FLAG_NONE.rawValue),
+                raw.baseAddress?.assumingMemoryBound(to: UInt8.self))
         }
     }
 
-    /// First step of a graceful end (server): GOAWAY with the largest id, so that no request in flight is lost. After
-    /// a round trip (`ping`), call `goAway`.
+    /// First step of a graceful end (server): GOAWAY with the largest id, so that no request in flight is
+    /// lost. After a round trip (`ping`), call `goAway`.
     public func announceShutdown() { unsafe _ = nghttp2_submit_shutdown_notice(session) }
 
     /// GOAWAY with the last stream that was taken: later streams are refused, open ones finish.
     public func goAway(_ code: HTTP2ErrorCode) {
         let last = unsafe nghttp2_session_get_last_proc_stream_id(session)
-        unsafe _ = nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+        unsafe _ = nghttp2_submit_goaway(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
     }
 
     /// GOAWAY, and an end to every stream.

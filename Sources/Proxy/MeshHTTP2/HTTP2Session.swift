@@ -1,12 +1,11 @@
 // One HTTP/2 connection without its socket: bytes in, events out, output when asked for.
-//
-// nghttp2 does frames, HPACK, flow control and the checks of RFC 9113 section 8 (pseudo headers, forbidden fields,
-// content-length). We add: streams in slots, a bound with a name for everything a peer can send, and credit that goes
-// back only when the owner says so. Never here: sockets, clocks, and any decision about a request.
-//
-// Reading is a pull: `receive` hands bytes over, `nextEvent` parses as far as it must. So the owner may call anything
-// on this or another session while it handles an event, and memory stays bounded even if one read holds a thousand
-// requests.
+//  nghttp2 does frames, HPACK, flow control and the checks of RFC 9113 section 8 (pseudo headers, forbidden
+// fields, content-length). We add: streams in slots, a bound with a name for everything a peer can send, and
+// credit that goes back only when the owner says so. Never here: sockets, clocks, and any decision about a
+// request.
+//  Reading is a pull: `receive` hands bytes over, `nextEvent` parses as far as it must. So the owner may call
+// anything on this or another session while it handles an event, and memory stays bounded even if one read
+// holds a thousand requests.
 
 import CNGHTTP2
 public import NIOCore
@@ -58,7 +57,8 @@ public import NIOCore
         inputUsed = 0
     }
 
-    /// The next event, or nil when the input is used up. Lists and chunks of the event before are invalid after it.
+    /// The next event, or nil when the input is used up. Lists and chunks of the event before are invalid
+    /// after it.
     public func nextEvent() -> HTTP2Event? {
         if closingSlot >= 0 {
             unsafe core.pointee.streams.giveBack(closingSlot)
@@ -87,13 +87,14 @@ public import NIOCore
     }
 
     private func feed() {
-        // SAFETY: nghttp2 reads at most `count` bytes at `base + used`, and keeps no address of them. Offsets of chunks
-        // count from the buffer's index 0, so that they fit `getSlice`.
+        // SAFETY: nghttp2 reads at most `count` bytes at `base + used`, and keeps no address of them. Offsets
+        // of chunks count from the buffer's index 0, so that they fit `getSlice`.
         let start = input.readerIndex
         let skipped = inputUsed
         let count = input.readableBytes - skipped
         let used = unsafe input.withUnsafeReadableBytes { raw -> Int in
-            let empty = unsafe UnsafeRawPointer(bitPattern: 1)  // Never read: the count is 0 when there is no address.
+            // Never read: the count is 0 when there is no address.
+            let empty = unsafe UnsafeRawPointer(bitPattern: 1)
             guard let base = unsafe (raw.baseAddress ?? empty)?.assumingMemoryBound(to: UInt8.self) else {
                 return count
             }
@@ -137,8 +138,8 @@ public import NIOCore
 
     // MARK: Credit and output
 
-    /// Lets the peer send `byteCount` more bytes: on the stream if it is still open, and on the connection. Call it
-    /// when the other side has taken as many, and not before.
+    /// Lets the peer send `byteCount` more bytes: on the stream if it is still open, and on the connection.
+    /// Call it when the other side has taken as many, and not before.
     public func consume(streamID: Int, byteCount: Int) {
         guard byteCount > 0 else { return }
         unsafe _ = nghttp2_session_consume(session, Int32(truncatingIfNeeded: streamID), byteCount)
@@ -183,7 +184,9 @@ public import NIOCore
         }
         var rest = unsafe core.pointee.output
         for piece in unsafe core.pointee.largePieces {
-            if piece.index > rest.readerIndex, let small = rest.readSlice(length: piece.index - rest.readerIndex) {
+            if piece.index > rest.readerIndex,
+                let small = rest.readSlice(length: piece.index - rest.readerIndex)
+            {
                 write(small)
             }
             write(piece.bytes)
@@ -193,8 +196,8 @@ public import NIOCore
         return total
     }
 
-    /// Copies body bytes that could not leave out of the read buffers they came in; `produce` does it too. Call it
-    /// at the end of a turn in which nothing may be written.
+    /// Copies body bytes that could not leave out of the read buffers they came in; `produce` does it too.
+    /// Call it at the end of a turn in which nothing may be written.
     public func detachPending() {
         guard !touched.isEmpty else { return }
         for slot in touched { unsafe core.pointee.streams[slot].detachPending() }
@@ -204,19 +207,24 @@ public import NIOCore
     func touch(_ slot: StreamSlot) { touched.append(slot) }
 }
 
-/// Configures and makes the C session. It fails only when memory is short, where Swift's own allocations trap too.
+/// Configures and makes the C session. It fails only when memory is short, where Swift's own allocations trap
+/// too.
 private func makeSession(
     _ role: HTTP2Session.Role, _ limits: SessionLimits, _ core: UnsafeMutablePointer<SessionCore>
 ) -> OpaquePointer {
     var options: OpaquePointer?
     unsafe _ = nghttp2_option_new(&options)
     let callbacks = unsafe makeSessionCallbacks()
-    guard let options = unsafe options, let callbacks = unsafe callbacks else { preconditionFailure("out of memory") }
+    guard let options = unsafe options, let callbacks = unsafe callbacks else {
+        preconditionFailure("out of memory")
+    }
     defer { unsafe nghttp2_option_del(options) }
     defer { unsafe nghttp2_session_callbacks_del(callbacks) }
     // Credit goes back when the other side took the bytes, never by itself.
     unsafe nghttp2_option_set_no_auto_window_update(options, 1)
     unsafe nghttp2_option_set_no_closed_streams(options, 1)
+    unsafe nghttp2_option_set_peer_max_concurrent_streams(
+        options, UInt32(clamping: limits.assumedPeerStreamsMax))
     unsafe nghttp2_option_set_max_deflate_dynamic_table_size(options, limits.encoderTableBytesMax)
     unsafe nghttp2_option_set_max_outbound_ack(options, limits.acksQueuedMax)
     unsafe nghttp2_option_set_max_settings(options, limits.settingsEntriesMax)

@@ -12,8 +12,8 @@ struct HeaderField {
     static let removed: UInt8 = 0x80
 }
 
-/// One growing piece of memory for bytes, one for fields. Trivial on purpose: C callbacks reach it by address, with
-/// no reference counting. `HTTP2Headers` owns it.
+/// One growing piece of memory for bytes, one for fields. Trivial on purpose: C callbacks reach it by
+/// address, with no reference counting. `HTTP2Headers` owns it.
 @unsafe struct HeaderStorage {
     private(set) var bytes: UnsafeMutablePointer<UInt8>
     private(set) var byteCount = 0
@@ -42,9 +42,11 @@ struct HeaderField {
 
     /// Appends a copy of one field. The caller has bounded both counts by `headerListBytesMax`.
     mutating func append(
-        _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int, flags: UInt8
+        _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int,
+        flags: UInt8
     ) {
-        // SAFETY: both sources hold the stated counts; `reserve` made room for the sum, and the memory is ours.
+        // SAFETY: both sources hold the stated counts; `reserve` made room for the sum, and the memory is
+        // ours.
         unsafe reserve(bytes: nameCount + valueCount, fields: 1)
         let start = unsafe bytes + byteCount
         unsafe start.update(from: name, count: nameCount)

@@ -24,7 +24,8 @@ public enum HeaderToken: UInt8, Sendable {
     case grpcStatus
     /// `grpc-message`
     case grpcMessage
-    /// Names that only concern one hop: `connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`.
+    /// Names that only concern one hop: `connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`,
+    /// `upgrade`.
     case hop
     /// `l5d-proxy-error`
     case proxyError
@@ -38,7 +39,8 @@ public enum HeaderToken: UInt8, Sendable {
     case dstCanonical
     /// `l5d-client-id`
     case clientID
-    /// A name whose values hardly repeat (dates, trace ids, timeouts): indexing it only evicts what does repeat.
+    /// A name whose values hardly repeat (dates, trace ids, timeouts): indexing it only evicts what does
+    /// repeat.
     case volatile
 
     /// Tells which name `count` bytes at `name` spell; they are lower case, as HTTP/2 demands.
@@ -62,9 +64,11 @@ public enum HeaderToken: UInt8, Sendable {
         case (10, 0x6F): return spells("connection") ? .hop : .other
         case (10, 0x65): return spells("keep-alive") ? .hop : .other
         case (10, 0x72): return spells("tracestate") ? .volatile : .other
-        case (11, 0x72): return spells("grpc-status") ? .grpcStatus : spells("traceparent") ? .volatile : .other
+        case (11, 0x72):
+            return spells("grpc-status") ? .grpcStatus : spells("traceparent") ? .volatile : .other
         case (12, 0x6F): return spells("content-type") ? .contentType : .other
-        case (12, 0x72): return spells("grpc-message") ? .grpcMessage : spells("grpc-timeout") ? .volatile : .other
+        case (12, 0x72):
+            return spells("grpc-message") ? .grpcMessage : spells("grpc-timeout") ? .volatile : .other
         case (12, 0x2D), (11, 0x2D): return unsafe classifyTracing(name, count)
         case (14, 0x6F): return spells("content-length") ? .contentLength : .other
         case (14, 0x72): return spells("grpc-trace-bin") ? .volatile : .other

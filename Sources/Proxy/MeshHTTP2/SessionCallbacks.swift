@@ -1,8 +1,7 @@
 // The C side of a session: thin functions that find the core and the stream, and nothing else.
-//
-// SAFETY, for the whole file: nghttp2 calls back only inside calls that `HTTP2Session` makes, on the session's event
-// loop, and hands back the user data that the session gave: the address of its `SessionCore`, which lives as long as
-// the session. Frames, names, values and data are valid until the callback returns.
+//  SAFETY, for the whole file: nghttp2 calls back only inside calls that `HTTP2Session` makes, on the
+// session's event loop, and hands back the user data that the session gave: the address of its `SessionCore`,
+// which lives as long as the session. Frames, names, values and data are valid until the callback returns.
 
 import CNGHTTP2
 
@@ -25,13 +24,17 @@ func makeSessionCallbacks() -> OpaquePointer? {
     var table: OpaquePointer?
     guard unsafe nghttp2_session_callbacks_new(&table) == 0, let table = unsafe table else { return nil }
     unsafe setReceiveCallbacks(table)
-    unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) { session, streamID, code, userData in
+    unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) {
+        session, streamID, code, userData in
         guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID) else { return 0 }
         unsafe core.pointee.closed(slot: slot, code: code)
         return 0
     }
-    unsafe nghttp2_session_callbacks_set_send_data_callback(table) { _, _, frameHeader, count, source, userData in
-        guard let core = unsafe core(userData), let frameHeader = unsafe frameHeader, let source = unsafe source else {
+    unsafe nghttp2_session_callbacks_set_send_data_callback(table) {
+        _, _, frameHeader, count, source, userData in
+        guard let core = unsafe core(userData), let frameHeader = unsafe frameHeader,
+            let source = unsafe source
+        else {
             return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
         }
         unsafe core.pointee.sendBody(slot: Int(source.pointee.fd), frameHeader: frameHeader, count: count)
@@ -64,7 +67,8 @@ private func setReceiveCallbacks(_ table: OpaquePointer) {
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
         session, _, streamID, data, count, userData in
-        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID), let data = unsafe data,
+        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID),
+            let data = unsafe data,
             let base = unsafe core.pointee.inputBase, count > 0
         else { return 0 }
         unsafe core.pointee.events.append(.data(slot, BodyChunk(offset: data - base, byteCount: count)))
@@ -85,7 +89,9 @@ private func received(_ frame: UnsafePointer<nghttp2_frame>, _ session: OpaquePo
         unsafe core.pointee.endBlock(isEnd: isEnd)
     case NGHTTP2_DATA.rawValue:
         if isEnd {
-            if let slot = unsafe slot(session, header.stream_id) { unsafe core.pointee.events.append(.end(slot)) }
+            if let slot = unsafe slot(session, header.stream_id) {
+                unsafe core.pointee.events.append(.end(slot))
+            }
         } else if header.length == 0 {
             unsafe core.pointee.countEmptyData()
         }
@@ -118,7 +124,9 @@ extension SessionCore {
     }
 
     mutating func countPeerReset() {
-        if unsafe isServer, unsafe !peerResets.take(nowNanoseconds: nowNanoseconds) { unsafe isFlooded = true }
+        if unsafe isServer, unsafe !peerResets.take(nowNanoseconds: nowNanoseconds) {
+            unsafe isFlooded = true
+        }
     }
 
     mutating func countSettings() {
@@ -132,7 +140,8 @@ func readBody(
     _ dataFlags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
     _ userData: UnsafeMutableRawPointer?
 ) -> Int {
-    guard let core = unsafe core(userData), let source = unsafe source, let dataFlags = unsafe dataFlags else {
+    guard let core = unsafe core(userData), let source = unsafe source, let dataFlags = unsafe dataFlags
+    else {
         return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
     }
     let slot = unsafe Int(source.pointee.fd)

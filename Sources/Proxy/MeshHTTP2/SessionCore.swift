@@ -1,8 +1,8 @@
 import CNGHTTP2
 import NIOCore
 
-/// The state that nghttp2's callbacks touch. It lives at one address for the life of its `HTTP2Session`, which hands
-/// that address to C; a struct reached by address costs a callback no reference counting.
+/// The state that nghttp2's callbacks touch. It lives at one address for the life of its `HTTP2Session`,
+/// which hands that address to C; a struct reached by address costs a callback no reference counting.
 @unsafe struct SessionCore {
     let isServer: Bool
     let limits: SessionLimits
@@ -63,7 +63,8 @@ import NIOCore
 
     /// - Returns: false when the arena should be drained before more is read.
     mutating func receiveField(
-        _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int, flags: UInt8
+        _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>, _ valueCount: Int,
+        flags: UInt8
     ) -> Bool {
         unsafe currentListBytes += nameCount + valueCount + 32
         guard unsafe currentListBytes <= limits.headerListBytesMax else {
@@ -71,7 +72,8 @@ import NIOCore
             return true
         }
         // SAFETY: nghttp2 keeps name and value until the callback returns; `append` copies them.
-        unsafe headers.pointee.append(name, nameCount, value, valueCount, flags: flags & HeaderField.neverIndex)
+        unsafe headers.pointee.append(
+            name, nameCount, value, valueCount, flags: flags & HeaderField.neverIndex)
         unsafe isPaused = unsafe headers.pointee.byteCount >= Self.arenaBytesMax
         return unsafe !isPaused
     }
@@ -106,7 +108,9 @@ import NIOCore
         let isByPeer = unsafe streams[slot].wasResetByPeer
         let isOurs = unsafe streams[slot].wasResetByUs
         // Neither side asked for it: nghttp2 reset the stream because the peer broke the protocol.
-        if code != 0, !isByPeer, !isOurs, unsafe isServer, unsafe !causedResets.take(nowNanoseconds: nowNanoseconds) {
+        if code != 0, !isByPeer, !isOurs, unsafe isServer,
+            unsafe !causedResets.take(nowNanoseconds: nowNanoseconds)
+        {
             unsafe isFlooded = true
         }
         let closure = unsafe StreamClosure(

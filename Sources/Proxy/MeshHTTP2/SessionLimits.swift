@@ -1,15 +1,19 @@
 /// Every bound of one HTTP/2 connection, by name.
-///
-/// What happens at a bound is said beside it. The defaults suit a sidecar: little memory for each connection, and
-/// room for a burst that an honest peer makes.
+///  What happens at a bound is said beside it. The defaults suit a sidecar: little memory for each
+/// connection, and room for a burst that an honest peer makes.
 public struct SessionLimits: Sendable, Equatable {
-    /// Streams the peer may have open at once; more are refused with REFUSED_STREAM, which is safe to send again.
+    /// Streams the peer may have open at once; more are refused with REFUSED_STREAM, which is safe to send
+    /// again.
     public var streamsMax = 256
-    /// Bytes of one received header list, counted as RFC 9113 section 6.5.2 does (32 for each field on top). A list
-    /// that grows past it is decoded, to keep HPACK in step, but not kept, and is reported as too large.
+    /// Streams that a server is taken to allow before it has said so (client). Too low costs a round trip,
+    /// too high costs refused streams.
+    public var assumedPeerStreamsMax = 100
+    /// Bytes of one received header list, counted as RFC 9113 section 6.5.2 does (32 for each field on top).
+    /// A list that grows past it is decoded, to keep HPACK in step, but not kept, and is reported as too
+    /// large.
     public var headerListBytesMax = 65_536
-    /// Flow-control window of each stream, in bytes; with `connectionWindowBytes` it bounds what a peer can make us
-    /// hold while the other side does not read.
+    /// Flow-control window of each stream, in bytes; with `connectionWindowBytes` it bounds what a peer can
+    /// make us hold while the other side does not read.
     public var streamWindowBytes = 65_535
     /// Flow-control window of the connection, in bytes.
     public var connectionWindowBytes = 1_048_576
@@ -19,15 +23,18 @@ public struct SessionLimits: Sendable, Equatable {
     public var settingsEntriesMax = 32
     /// PING and SETTINGS acknowledgements that wait to be written; the connection ends past it.
     public var acksQueuedMax = 1_000
-    /// RST_STREAM frames the peer may send at once (rapid reset); the connection ends when the bucket is empty.
+    /// RST_STREAM frames the peer may send at once (rapid reset); the connection ends when the bucket is
+    /// empty.
     public var peerResets = Rate(burst: 1_000, perSecond: 100)
-    /// Streams the peer may make us reset by breaking the protocol (the "MadeYouReset" way round `peerResets`).
+    /// Streams the peer may make us reset by breaking the protocol (the "MadeYouReset" way round
+    /// `peerResets`).
     public var causedResets = Rate(burst: 200, perSecond: 20)
     /// SETTINGS frames; the connection ends when the bucket is empty.
     public var settingsFrames = Rate(burst: 100, perSecond: 10)
     /// DATA frames with neither bytes nor END_STREAM, which cost work and carry nothing.
     public var emptyDataFrames = Rate(burst: 1_000, perSecond: 100)
-    /// HPACK dynamic table that we use towards the peer, in bytes. A search of it was the top of a naive profile.
+    /// HPACK dynamic table that we use towards the peer, in bytes. A search of it was the top of a naive
+    /// profile.
     public var encoderTableBytesMax = 4_096
     /// Output gathered before it is handed over, in bytes; the rest waits until the socket took that.
     public var outputBytesMax = 131_072

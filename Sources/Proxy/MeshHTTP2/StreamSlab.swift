@@ -26,7 +26,8 @@ struct StreamRecord {
     var trailers: HTTP2Headers?
     var trailerBlock = HeaderBlock.empty
 
-    /// Chunks below this many bytes are copied behind the last one, instead of keeping a whole read buffer alive.
+    /// Chunks below this many bytes are copied behind the last one, instead of keeping a whole read buffer
+    /// alive.
     private static let mergeBytesMax = 2_048
     private static let mergedBytesMax = 32_768
 

@@ -1,7 +1,8 @@
-// Service discovery over gRPC: `io.linkerd.proxy.destination.Destination`, Get and GetProfile (`spec/proxy.md` 3.1).
-//
-// Each watch is one server stream. Any end but a refusal starts it again after a back-off, while what was known stays
-// known; the first `add` of the new stream then replaces it. InvalidArgument and FailedPrecondition are final.
+// Service discovery over gRPC: `io.linkerd.proxy.destination.Destination`, Get and GetProfile
+// (`spec/proxy.md` 3.1).
+//  Each watch is one server stream. Any end but a refusal starts it again after a back-off, while what was
+// known stays known; the first `add` of the new stream then replaces it. InvalidArgument and
+// FailedPrecondition are final.
 
 package import Logging
 import MeshAPI
@@ -33,10 +34,11 @@ package struct DestinationClient: DestinationSource {
         path: String, on loop: any EventLoop, _ update: @escaping @Sendable (ProfileUpdate) -> Void
     ) -> any Cancellable {
         start { watches, token in
-            watches.start(.init(method: .profile, path: path, token: token) { answer in
-                guard case .profile(let profile) = answer else { return }
-                loop.execute { if !token.isCancelled { update(profile) } }
-            })
+            watches.start(
+                .init(method: .profile, path: path, token: token) { answer in
+                    guard case .profile(let profile) = answer else { return }
+                    loop.execute { if !token.isCancelled { update(profile) } }
+                })
         }
     }
 
@@ -44,10 +46,11 @@ package struct DestinationClient: DestinationSource {
         path: String, on loop: any EventLoop, _ update: @escaping @Sendable (EndpointsUpdate) -> Void
     ) -> any Cancellable {
         start { watches, token in
-            watches.start(.init(method: .endpoints, path: path, token: token) { answer in
-                guard case .endpoints(let endpoints) = answer else { return }
-                loop.execute { if !token.isCancelled { update(endpoints) } }
-            })
+            watches.start(
+                .init(method: .endpoints, path: path, token: token) { answer in
+                    guard case .endpoints(let endpoints) = answer else { return }
+                    loop.execute { if !token.isCancelled { update(endpoints) } }
+                })
         }
     }
 

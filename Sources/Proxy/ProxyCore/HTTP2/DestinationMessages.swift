@@ -1,8 +1,8 @@
 import MeshAPI
 import NIOCore
 
-// From the wire's messages to the proxy's own words. What cannot be used is left out, as the contract says: an address
-// without an IP, a port of zero.
+// From the wire's messages to the proxy's own words. What cannot be used is left out, as the contract says:
+// an address without an IP, a port of zero.
 
 extension ProfileUpdate {
     init(_ message: Io_Linkerd_Proxy_Destination_DestinationProfile) {
@@ -54,7 +54,8 @@ extension DiscoveredEndpoint {
             metricLabels: setLabels.merging(message.metricLabels) { _, own in own },
             protocolHint: message.hasProtocolHint ? ProtocolHint(message.protocolHint) : ProtocolHint(),
             tlsIdentity: identity, serverName: serverName,
-            authorityOverride: message.hasAuthorityOverride ? message.authorityOverride.authorityOverride : nil)
+            authorityOverride: message.hasAuthorityOverride
+                ? message.authorityOverride.authorityOverride : nil)
     }
 }
 
@@ -67,7 +68,9 @@ extension DiscoveredEndpoint.ProtocolHint {
         case nil: break
         }
         if message.hasOpaqueTransport {
-            opaqueTransportPort = UInt16(exactly: message.opaqueTransport.inboundPort).flatMap { $0 == 0 ? nil : $0 }
+            opaqueTransportPort = UInt16(exactly: message.opaqueTransport.inboundPort).flatMap {
+                $0 == 0 ? nil : $0
+            }
         }
     }
 }
@@ -93,7 +96,9 @@ extension SocketAddress {
         case nil: return nil
         }
         // The length is 4 or 16 by construction, the only thing that could be wrong with it.
-        guard let address = try? SocketAddress(packedIPAddress: packed, port: Int(message.port)) else { return nil }
+        guard let address = try? SocketAddress(packedIPAddress: packed, port: Int(message.port)) else {
+            return nil
+        }
         self = address
     }
 }

@@ -44,7 +44,8 @@ package final class GRPCCall {
         guard !isEnded else { return }
         let headers = HTTP2Headers()
         let block = headers.append([
-            (":method", "POST"), (":scheme", "http"), (":authority", "\(client.settings.host):\(client.settings.port)"),
+            (":method", "POST"), (":scheme", "http"),
+            (":authority", "\(client.settings.host):\(client.settings.port)"),
             (":path", path), ("te", "trailers"), ("content-type", "application/grpc"),
             ("user-agent", "linkerd-swift-proxy"),
         ])
@@ -84,7 +85,8 @@ package final class GRPCCall {
         guard !isCounted else { return }
         isCounted = true
         let classification = Classification.of(status: status, grpcStatus: grpcStatus)
-        client.metrics?.responseEnded(status: status, grpcStatus: grpcStatus, isFailure: classification == .failure)
+        client.metrics?.responseEnded(
+            status: status, grpcStatus: grpcStatus, isFailure: classification == .failure)
     }
 }
 
@@ -143,7 +145,8 @@ extension GRPCCall: HTTP2ResponseSink {
         guard let code else {
             return finish(
                 status == 200
-                    ? GRPCStatus(GRPCStatus.Code.unknown, "no grpc-status") : GRPCStatus.of(httpStatus: status))
+                    ? GRPCStatus(GRPCStatus.Code.unknown, "no grpc-status")
+                    : GRPCStatus.of(httpStatus: status))
         }
         let message = headers.text(of: .grpcMessage, in: block).map(GRPCStatus.decodedMessage) ?? ""
         finish(GRPCStatus(code, message))

@@ -1,8 +1,8 @@
-// The proxy's own gRPC client, for its control plane: one connection, calls that wait while there is none, reconnection
-// with back-off for as long as somebody waits. Everything is bound to one event loop.
-//
-// Two manners towards servers: streams that are given up are reset at a pace (a server may end the connection of a
-// client that resets too often), and a GOAWAY is a plan, not a failure: streams go on, the next call connects anew.
+// The proxy's own gRPC client, for its control plane: one connection, calls that wait while there is none,
+// reconnection with back-off for as long as somebody waits. Everything is bound to one event loop.
+//  Two manners towards servers: streams that are given up are reset at a pace (a server may end the
+// connection of a client that resets too often), and a GOAWAY is a plan, not a failure: streams go on, the
+// next call connects anew.
 
 package import Logging
 import MeshBalance
@@ -36,8 +36,8 @@ package struct GRPCSettings: Sendable {
 package final class GRPCClient {
     /// Calls that may wait for a connection; more fail at once with Unavailable.
     package static let waitingMax = 4_096
-    /// Streams reset at once when watches end together, and after that in one second. Kept under the 200 in 30 seconds
-    /// that a grpc-swift server takes as an attack.
+    /// Streams reset at once when watches end together, and after that in one second. Kept under the 200 in
+    /// 30 seconds that a grpc-swift server takes as an attack.
     static let resetsBurst = 32
     static let resetsPerSecond = 4
 
@@ -67,12 +67,17 @@ package final class GRPCClient {
     }
 
     /// Starts a call with one request message. `observer` gets every message and, last, the status.
-    package func call(_ path: String, message: some Collection<UInt8>, observer: any GRPCCallObserver) -> GRPCCall {
-        let call = GRPCCall(path: path, message: GRPCMessageReader.frame(message), client: self, observer: observer)
+    package func call(
+        _ path: String, message: some Collection<UInt8>, observer: any GRPCCallObserver
+    ) -> GRPCCall {
+        let call = GRPCCall(
+            path: path, message: GRPCMessageReader.frame(message), client: self, observer: observer)
         if let connection, connection.takesRequests {
             call.open(on: connection)
         } else if waiting.count >= Self.waitingMax || isShutDown {
-            loop.assumeIsolated().execute { call.finish(GRPCStatus(GRPCStatus.Code.unavailable, "too many calls wait")) }
+            loop.assumeIsolated().execute {
+                call.finish(GRPCStatus(GRPCStatus.Code.unavailable, "too many calls wait"))
+            }
         } else {
             waiting.append(call)
             connectIfNeeded()
@@ -100,7 +105,9 @@ package final class GRPCClient {
         isShutDown = true
         retry?.cancel()
         connection?.close()
-        while let call = waiting.popFirst() { call.finish(GRPCStatus(GRPCStatus.Code.unavailable, "shut down")) }
+        while let call = waiting.popFirst() {
+            call.finish(GRPCStatus(GRPCStatus.Code.unavailable, "shut down"))
+        }
     }
 
     // MARK: Connection
@@ -108,7 +115,8 @@ package final class GRPCClient {
     private func connectIfNeeded() {
         guard !isConnecting, retry == nil, connection?.takesRequests != true, !isShutDown else { return }
         isConnecting = true
-        let keepAlive = HTTP2KeepAlive(interval: settings.keepAliveInterval, timeout: settings.keepAliveTimeout)
+        let keepAlive = HTTP2KeepAlive(
+            interval: settings.keepAliveInterval, timeout: settings.keepAliveTimeout)
         let handler = HTTP2ClientHandler(
             limits: HTTP2Limits(), transport: transport, owner: self, keepAlive: keepAlive)
         let bound = NIOLoopBound(handler, eventLoop: loop)
@@ -116,7 +124,9 @@ package final class GRPCClient {
             .connectTimeout(settings.connect.timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(bound.value)
+                }
             }
             .connect(host: absoluteHost, port: settings.port)
         connecting.assumeIsolated().whenComplete { [weak self] result in
@@ -131,8 +141,11 @@ package final class GRPCClient {
 
     /// A name with dots is taken as complete: no search list is tried before it.
     private var absoluteHost: String {
-        let isAddress = (try? SocketAddress(ipAddress: settings.host, port: settings.port)) != nil  // A name otherwise.
-        guard !isAddress, settings.host.contains("."), !settings.host.hasSuffix(".") else { return settings.host }
+        // Not an address means a name, nothing else.
+        let isAddress = (try? SocketAddress(ipAddress: settings.host, port: settings.port)) != nil
+        guard !isAddress, settings.host.contains("."), !settings.host.hasSuffix(".") else {
+            return settings.host
+        }
         return settings.host + "."
     }
 
@@ -175,8 +188,8 @@ package final class GRPCClient {
 
     // MARK: Paced resets
 
-    /// Resets a stream now or, when many were reset lately, a little later. `streamID` tells whether the slot still is
-    /// the same stream then.
+    /// Resets a stream now or, when many were reset lately, a little later. `streamID` tells whether the slot
+    /// still is the same stream then.
     func reset(_ slot: StreamSlot, on connection: HTTP2ClientHandler) {
         resets.append((connection, slot, connection.streamID(of: slot)))
         resetNext()
@@ -205,4 +218,6 @@ extension GRPCClient: HTTP2ClientOwner {
         connection = nil
         if !waiting.isEmpty { connectIfNeeded() }
     }
+
+    func streamsMaxChanged(connection: HTTP2ClientHandler) {}
 }

@@ -90,7 +90,9 @@ package struct GRPCMessageReader {
             let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self)
         else { return nil }
         guard flags == 0 else { throw GRPCStatus(GRPCStatus.Code.internalError, "compressed message") }
-        guard length <= Self.messageBytesMax else { throw GRPCStatus(GRPCStatus.Code.internalError, "message too long") }
+        guard length <= Self.messageBytesMax else {
+            throw GRPCStatus(GRPCStatus.Code.internalError, "message too long")
+        }
         guard buffer.readableBytes >= 5 + Int(length) else { return nil }
         buffer.moveReaderIndex(forwardBy: 5)
         return buffer.readSlice(length: Int(length))

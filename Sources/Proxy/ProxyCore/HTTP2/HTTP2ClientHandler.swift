@@ -6,12 +6,14 @@ package import NIOCore
 protocol HTTP2ClientOwner: AnyObject {
     /// The connection takes no new streams any more.
     func connectionRetired(_ connection: HTTP2ClientHandler)
+    /// The endpoint said how many streams it takes.
+    func streamsMaxChanged(connection: HTTP2ClientHandler)
 }
 
-/// One HTTP/2 connection to an endpoint. Requests may be opened before it is connected: they wait in the session.
-///
-/// Everything happens on one event loop. The handler turns session events into calls on the sinks; it decides nothing
-/// about requests.
+/// One HTTP/2 connection to an endpoint. Requests may be opened before it is connected: they wait in the
+/// session.
+///  Everything happens on one event loop. The handler turns session events into calls on the sinks; it
+/// decides nothing about requests.
 package final class HTTP2ClientHandler: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -37,11 +39,15 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     private(set) var streamsMax: Int
 
     init(
-        limits: HTTP2Limits, transport: TransportMetrics, owner: any HTTP2ClientOwner, keepAlive: HTTP2KeepAlive? = nil
+        limits: HTTP2Limits, streamsMax: Int = SessionLimits().assumedPeerStreamsMax,
+        transport: TransportMetrics,
+        owner: any HTTP2ClientOwner, keepAlive: HTTP2KeepAlive? = nil
     ) {
-        session = HTTP2Session(role: .client, limits: SessionLimits(limits))
+        var sessionLimits = SessionLimits(limits)
+        sessionLimits.assumedPeerStreamsMax = streamsMax
+        session = HTTP2Session(role: .client, limits: sessionLimits)
         wire = HTTP2Wire(session: session, transport: transport)
-        streamsMax = session.peerStreamsMax
+        self.streamsMax = streamsMax
         self.transport = transport
         self.owner = owner
         self.keepAlive = keepAlive
@@ -59,7 +65,9 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     package func open(
         _ block: HeaderBlock, of headers: HTTP2Headers, isEnd: Bool, sink: any HTTP2ResponseSink, stream: Int
     ) -> StreamSlot? {
-        guard takesRequests, let slot = session.submitRequest(block, of: headers, isEnd: isEnd) else { return nil }
+        guard takesRequests, let slot = session.submitRequest(block, of: headers, isEnd: isEnd) else {
+            return nil
+        }
         while streams.count <= slot { streams.append(Stream()) }
         streams[slot] = Stream(sink: sink, number: stream)
         wire.flushSoon()
@@ -150,7 +158,9 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     package func channelActive(context: ChannelHandlerContext) {
         guard !wire.isAttached, !isClosed else { return }
         wire.attach(context, owner: self)
-        keepAlive?.start(on: context.eventLoop, session: session) { [weak self] action in self?.keepAlive(action) }
+        keepAlive?.start(on: context.eventLoop, session: session) { [weak self] action in
+            self?.keepAlive(action)
+        }
         wire.flushSoon()
         closeIfIdle()
         context.fireChannelActive()
@@ -216,7 +226,8 @@ extension HTTP2ClientHandler: HTTP2WireOwner {
         case .head(let slot, let block, let isEnd):
             head(slot, block, isEnd: isEnd)
         case .informational(let slot, let block):
-            streams[slot].sink?.responseInformational(stream: streams[slot].number, block, of: session.headers)
+            streams[slot].sink?.responseInformational(
+                stream: streams[slot].number, block, of: session.headers)
         case .trailers(let slot, let block):
             streams[slot].hasEnded = true
             streams[slot].sink?.responseTrailers(stream: streams[slot].number, block, of: session.headers)
@@ -233,6 +244,7 @@ extension HTTP2ClientHandler: HTTP2WireOwner {
             closed(slot, closure)
         case .settings:
             streamsMax = session.peerStreamsMax
+            owner?.streamsMaxChanged(connection: self)
         case .goAway:
             isRetiring = true
             owner?.connectionRetired(self)
@@ -249,7 +261,8 @@ extension HTTP2ClientHandler: HTTP2WireOwner {
     private func head(_ slot: StreamSlot, _ block: HeaderBlock, isEnd: Bool) {
         guard !block.isTooLarge else { return session.reset(slot, .protocolError) }
         streams[slot].hasEnded = isEnd
-        streams[slot].sink?.responseHead(stream: streams[slot].number, block, of: session.headers, isEnd: isEnd)
+        streams[slot].sink?.responseHead(
+            stream: streams[slot].number, block, of: session.headers, isEnd: isEnd)
     }
 
     private func body(_ slot: StreamSlot, _ chunk: BodyChunk) {

@@ -2,9 +2,8 @@ import MeshHTTP2
 import NIOCore
 
 /// Pings a silent connection, and says when an answer is overdue. Bound to its connection's loop.
-///
-/// A ping goes out only when nothing came for a whole interval: peers that count pings (a gRPC server calls too many of
-/// them a strike) see none while there is traffic.
+///  A ping goes out only when nothing came for a whole interval: peers that count pings (a gRPC server calls
+/// too many of them a strike) see none while there is traffic.
 final class HTTP2KeepAlive {
     enum Action {
         /// A PING is in the session's output.

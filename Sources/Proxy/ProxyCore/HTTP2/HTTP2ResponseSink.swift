@@ -2,9 +2,8 @@ package import MeshHTTP2
 package import NIOCore
 
 /// Whoever made a request on an `HTTP2ClientHandler`: a server stream, or a call of the proxy's own.
-///
-/// Calls come on the connection's loop, in the order of the wire, with the number that the sink gave the stream.
-/// `requestEnded(stream:failure:)` is the last one, and comes exactly once.
+///  Calls come on the connection's loop, in the order of the wire, with the number that the sink gave the
+/// stream. `requestEnded(stream:failure:)` is the last one, and comes exactly once.
 package protocol HTTP2ResponseSink: AnyObject {
     /// A 1xx response; more heads follow.
     func responseInformational(stream: Int, _ block: HeaderBlock, of headers: HTTP2Headers)
@@ -40,8 +39,7 @@ extension HTTP2StreamFailure {
     /// The error to answer with when no response head was sent yet; nil when the reset goes through as it is.
     var proxyError: ProxyError? {
         switch self {
-        case .reset: nil
-        case .refused: ProxyError(.upstreamReset, "stream refused by endpoint")
+        case .reset, .refused: nil
         case .malformed: ProxyError(.upstreamMalformed, "malformed response from endpoint")
         case .connectionLost: ProxyError(.upstreamClosed, "connection closed before message completed")
         case .connect(let error): error

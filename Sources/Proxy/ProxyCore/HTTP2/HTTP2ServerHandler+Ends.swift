@@ -45,19 +45,18 @@ extension HTTP2ServerHandler {
         count(slot, failedAs: failure.metricLabel)
         streams[slot].phase = .answered
         giveBackRequest(slot, streams[slot].requestOwed)
-        if case .reset = failure {
-            session.reset(slot, failure.resetCode)
-        } else if streams[slot].isGRPC {
-            breakOffGRPC(slot, failure)
+        if streams[slot].isGRPC, let error = failure.proxyError {
+            breakOffGRPC(slot, error)
         } else {
+            // A reset overtakes what is queued: what came before it leaves first, as far as it can.
+            wire.flush()
             session.reset(slot, failure.resetCode)
         }
         wire.flushSoon()
     }
 
     /// A gRPC client gets a status even when the answer broke off: trailers behind what was sent.
-    private func breakOffGRPC(_ slot: StreamSlot, _ failure: HTTP2StreamFailure) {
-        let error = failure.proxyError ?? ProxyError(.upstreamClosed, "unexpected error")
+    private func breakOffGRPC(_ slot: StreamSlot, _ error: ProxyError) {
         stack.failed(with: error)
         scratch.removeAll()
         var fields = [("grpc-status", "\(error.kind.response.grpcStatus)")]
@@ -118,7 +117,8 @@ extension HTTP2ServerHandler {
         if streams[slot].phase == .answered, !streams[slot].isRequestEnded { session.reset(slot, .noError) }
     }
 
-    /// Asks the client to stop sending, once the response is written; `responseWritten` does it if it is not yet.
+    /// Asks the client to stop sending, once the response is written; `responseWritten` does it if it is not
+    /// yet.
     func stopRequestIfWritten(_ slot: StreamSlot) {
         guard session.isLocalEndWritten(slot), !streams[slot].isRequestEnded else { return }
         session.reset(slot, .noError)

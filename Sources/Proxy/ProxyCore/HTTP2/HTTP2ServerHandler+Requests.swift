@@ -50,7 +50,8 @@ extension HTTP2ServerHandler {
         streams[slot].phase = .routing
         let generation = streams[slot].generation
         future.assumeIsolated().whenComplete { [weak self] result in
-            guard let self, self.streams[slot].generation == generation, self.streams[slot].phase == .routing else {
+            guard let self, self.streams[slot].generation == generation, self.streams[slot].phase == .routing
+            else {
                 return
             }
             self.nowNanoseconds = NIODeadline.now().uptimeNanoseconds
@@ -82,7 +83,9 @@ extension HTTP2ServerHandler {
             let upstreamSlot = upstream.open(
                 copy.block, of: copy.headers, isEnd: isWhole, sink: self, stream: slot)
         else {
-            return fail(slot, with: ProxyError(.loadShed, "too many requests wait for the endpoint"), label: "unclassified")
+            return fail(
+                slot, with: ProxyError(.loadShed, "too many requests wait for the endpoint"),
+                label: "unclassified")
         }
         streams[slot].upstream = upstream
         streams[slot].upstreamSlot = upstreamSlot

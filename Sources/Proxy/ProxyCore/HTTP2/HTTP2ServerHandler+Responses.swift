@@ -69,9 +69,11 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         streams[slot].isResponseEnded = true
         guard let endpoint = streams[slot].endpoint, !streams[slot].isCounted else { return }
         streams[slot].isCounted = true
-        let classification = Classification.of(status: streams[slot].status, grpcStatus: streams[slot].grpcStatus)
+        let classification = Classification.of(
+            status: streams[slot].status, grpcStatus: streams[slot].grpcStatus)
         endpoint.metrics.responseEnded(
-            status: streams[slot].status, grpcStatus: streams[slot].grpcStatus, isFailure: classification == .failure)
+            status: streams[slot].status, grpcStatus: streams[slot].grpcStatus,
+            isFailure: classification == .failure)
     }
 
     /// Credit for response bytes, to the endpoint's connection.

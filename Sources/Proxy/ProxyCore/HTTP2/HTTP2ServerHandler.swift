@@ -1,9 +1,10 @@
-// The serving end of an accepted HTTP/2 connection: each stream is routed once and joined to a stream of an upstream
-// connection on the same event loop. This file owns the channel; `HTTP2ServerHandler+Requests` follows a request from
-// its head to the endpoint, `+Responses` the way back, `+Ends` how either side stops early.
-//
-// Credit: bytes received from one side are given back to that side's flow control only when they entered the other
-// side's output. `…Owed` counts what was received and not yet given back, so that no path can give twice or forget.
+// The serving end of an accepted HTTP/2 connection: each stream is routed once and joined to a stream of an
+// upstream connection on the same event loop. This file owns the channel; `HTTP2ServerHandler+Requests`
+// follows a request from its head to the endpoint, `+Responses` the way back, `+Ends` how either side stops
+// early.
+//  Credit: bytes received from one side are given back to that side's flow control only when they entered the
+// other side's output. `…Owed` counts what was received and not yet given back, so that no path can give
+// twice or forget.
 
 import MeshHTTP2
 package import MeshTransport
@@ -82,7 +83,8 @@ package final class HTTP2ServerHandler: ConnectionServer {
     private var isClosed = false
     private var loop: (any EventLoop)?
 
-    package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState) {
+    package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState)
+    {
         self.stack = stack
         self.limits = limits
         self.transport = transport
@@ -164,7 +166,9 @@ extension HTTP2ServerHandler: DrainableConnection {
         session.announceShutdown()
         session.ping(Self.drainPing)
         wire.flushSoon()
-        _ = loop?.assumeIsolated().scheduleTask(in: Self.drainRoundTripMax) { [weak self] in self?.finishDrain() }
+        _ = loop?.assumeIsolated().scheduleTask(in: Self.drainRoundTripMax) { [weak self] in
+            self?.finishDrain()
+        }
     }
 
     private func finishDrain() {

@@ -1,10 +1,10 @@
+import MeshHTTP2
 import NIOCore
 
 /// The HTTP/2 connections of one endpoint on one event loop.
-///
-/// One connection is the rule. Only when the endpoint's own limit on streams is reached is another opened, up to
-/// `connectionsMax`; past that, requests wait inside the sessions, up to `waitingMax` for each connection, and then
-/// they are refused.
+///  One connection is the rule. Only when the endpoint's own limit on streams is reached is another opened,
+/// up to `connectionsMax`; past that, requests wait inside the sessions, up to `waitingMax` for each
+/// connection, and then they are refused.
 final class HTTP2Upstream: EndpointClient {
     static let connectionsMax = 8
     static let waitingMax = 1_024
@@ -12,6 +12,8 @@ final class HTTP2Upstream: EndpointClient {
     private let limits: HTTP2Limits
     private var connections: [HTTP2ClientHandler] = []
     private var isRetired = false
+    /// What the endpoint last allowed: its next connection starts from there.
+    private var streamsMax = SessionLimits().assumedPeerStreamsMax
 
     init(limits: HTTP2Limits) {
         self.limits = limits
@@ -31,7 +33,8 @@ final class HTTP2Upstream: EndpointClient {
 
     /// A connection that takes one more request, opened if need be; nil when too many wait already.
     func connection(to endpoint: EndpointHandle) -> HTTP2ClientHandler? {
-        for connection in connections where connection.takesRequests && connection.openCount < connection.streamsMax {
+        for connection in connections
+        where connection.takesRequests && connection.openCount < connection.streamsMax {
             return connection
         }
         if connections.count < Self.connectionsMax { return open(endpoint) }
@@ -48,7 +51,8 @@ final class HTTP2Upstream: EndpointClient {
     }
 
     private func open(_ endpoint: EndpointHandle) -> HTTP2ClientHandler {
-        let connection = HTTP2ClientHandler(limits: limits, transport: endpoint.transport, owner: self)
+        let connection = HTTP2ClientHandler(
+            limits: limits, streamsMax: streamsMax, transport: endpoint.transport, owner: self)
         connections.append(connection)
         let connected = endpoint.connect { channel in
             try channel.pipeline.syncOperations.addHandler(connection)
@@ -63,5 +67,10 @@ final class HTTP2Upstream: EndpointClient {
 extension HTTP2Upstream: HTTP2ClientOwner {
     func connectionRetired(_ connection: HTTP2ClientHandler) {
         connections.removeAll { $0 === connection }
+    }
+
+    func streamsMaxChanged(connection: HTTP2ClientHandler) {
+        // Zero would leave the next connection waiting for a word that may never come.
+        streamsMax = min(max(1, connection.streamsMax), SessionLimits().assumedPeerStreamsMax)
     }
 }

@@ -10,11 +10,11 @@ protocol HTTP2WireOwner: AnyObject {
     func wireFinished()
 }
 
-/// The writing half of an HTTP/2 connection, the same for both ends: decides when output is gathered and written.
-///
-/// Output is written once per turn of the event loop, after every connection that had something to read was read:
-/// streams that many clients open on one upstream connection leave in one write. While the socket takes no more,
-/// nothing is gathered, so what waits is bounded by the windows we granted.
+/// The writing half of an HTTP/2 connection, the same for both ends: decides when output is gathered and
+/// written.
+///  Output is written once per turn of the event loop, after every connection that had something to read was
+/// read: streams that many clients open on one upstream connection leave in one write. While the socket takes
+/// no more, nothing is gathered, so what waits is bounded by the windows we granted.
 final class HTTP2Wire {
     let session: HTTP2Session
     private let transport: TransportMetrics

@@ -2,11 +2,11 @@ import MeshHTTP2
 import NIOCore
 
 /// What it takes to send a request (again): its head, and its body as long as that is short.
-///
-/// Held while discovery has no answer, and until the response begins, because an endpoint may refuse a stream that is
-/// safe to send to a new connection. One per stream slot, reused.
+///  Held while discovery has no answer, and until the response begins, because an endpoint may refuse a
+/// stream that is safe to send to a new connection. One per stream slot, reused.
 final class RequestCopy {
-    /// Body kept for sending again, in bytes. A longer body is sent once; if it was refused then, so is the client.
+    /// Body kept for sending again, in bytes. A longer body is sent once; if it was refused then, so is the
+    /// client.
     static let replayBytesMax = 4_096
 
     let headers = HTTP2Headers(byteCapacity: 512, fieldCapacity: 16)
