@@ -29,6 +29,25 @@ import Testing
         }
     }
 
+    @Test("Several loops count together, and a scrape can come compressed")
+    func loopsAndCompression() async throws {
+        try await ProxyFixture.run(["LINKERD2_PROXY_CORES": "3"]) { (proxy: ProxyFixture) async throws in
+            let server = try await ScriptedServer.answering(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", on: proxy.group)
+            for _ in 0..<9 {
+                let client = try await proxy.inbound(to: server.address)
+                try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                _ = try await client.take(through: "hi")
+            }
+            #expect(try await proxy.metric("request_total") == 9)
+            #expect(try await proxy.metric("tcp_open_connections", ["peer": "src"]) == 9)
+            let address = try #require(proxy.runtime.adminAddress)
+            let scrape = try await TestConnection.connect(to: address, on: proxy.group)
+            try await scrape.send("GET /metrics HTTP/1.1\r\nhost: a\r\naccept-encoding: br, gzip\r\n\r\n")
+            #expect(try await scrape.takeHead().contains("content-encoding: gzip\r\n"))
+        }
+    }
+
     @Test("The process describes itself")
     func process() async throws {
         try await ProxyFixture.run { (proxy: ProxyFixture) async throws in

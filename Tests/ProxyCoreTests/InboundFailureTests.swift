@@ -193,6 +193,21 @@ import Testing
         }
     }
 
+    @Test("Between the signal and the drain, whoever has not heard of it is still served")
+    func acceptGrace() async throws {
+        let environment = ["LINKERD2_PROXY_SHUTDOWN_ACCEPT_GRACE": "500ms"]
+        try await ProxyFixture.run(environment) { (proxy: ProxyFixture) async throws in
+            let server = try await ScriptedServer.answering(ok, on: proxy.group)
+            async let drained: Void = proxy.runtime.drain()
+            try await eventually("readiness is withdrawn") { !proxy.runtime.isReady }
+            let client = try await proxy.inbound(to: server.address)
+            try await client.send(get)
+            #expect(try await client.take(through: "hi") == ok)
+            await client.close()
+            await drained
+        }
+    }
+
     @Test("Draining lets the exchange finish, says close, and accepts nothing new")
     func drain() async throws {
         try await ProxyFixture.run(["LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD": "30s"]) { proxy in

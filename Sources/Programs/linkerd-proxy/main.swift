@@ -22,7 +22,7 @@ do {
 let filter = LogFilter(config.log)
 LoggingSystem.bootstrap { ProxyLogHandler(label: $0, filter: filter) }
 let logger = Logger(label: "linkerd")
-for key in config.unknownKeys { logger.debug("Configuration key without effect", metadata: ["key": "\(key)"]) }
+for key in config.unknownKeys { logger.warning("Unknown configuration key", metadata: ["key": "\(key)"]) }
 
 let group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
 let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)

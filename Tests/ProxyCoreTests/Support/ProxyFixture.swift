@@ -23,7 +23,7 @@ final class ProxyFixture: Sendable {
     }
 
     private init(config: ProxyConfig) {
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
         adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         destination = Destination()
         runtime = ProxyRuntime(
@@ -39,10 +39,10 @@ final class ProxyFixture: Sendable {
             "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "127.0.0.1:0", "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8",
-            "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD": "1s",
+            "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD": "1s", "LINKERD2_PROXY_SHUTDOWN_ACCEPT_GRACE": "0s",
         ]
         variables.merge(environment) { $1 }
-        var config = try ProxyConfig(from: DictionarySource(variables), coresAvailable: 1)
+        var config = try ProxyConfig(from: DictionarySource(variables), coresAvailable: 4)
         config.allowsOutboundLoopback = true
         let fixture = ProxyFixture(config: config)
         do {

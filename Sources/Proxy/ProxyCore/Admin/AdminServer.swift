@@ -136,13 +136,15 @@ final class AdminHandler: ChannelInboundHandler {
             received.getString(at: received.readerIndex + range.lowerBound, length: range.count) ?? ""
         }
         let target = text(parser.target)
-        let accepts = received.getString(at: received.readerIndex, length: parser.headBytes) ?? ""
+        let acceptsGzip = text(0..<parser.headBytes).lowercased().split(separator: "\r\n").contains {
+            $0.hasPrefix("accept-encoding:") && $0.contains("gzip")
+        }
         let request = AdminRequest(
             method: text(parser.methodText), path: String(target.prefix { $0 != "?" }),
             query: String(target.drop { $0 != "?" }.dropFirst()),
             body: text(parser.headBytes..<parser.headBytes + bodyBytes),
             isFromLoopback: context.remoteAddress?.isLoopback ?? false,
-            acceptsGzip: accepts.lowercased().contains("gzip"))
+            acceptsGzip: acceptsGzip)
         let keeps = parser.keepsConnection
         input.moveReaderIndex(forwardBy: parser.headBytes + bodyBytes)
         input.discardReadBytes()

@@ -34,11 +34,22 @@ extension ProxyConfig {
         coreCount = min(reader.integer("CORES", default: 1, in: 1...1_024), max(1, coresAvailable))
         metricsRetainIdle = reader.duration("METRICS_RETAIN_IDLE", default: .seconds(600))
         shutdownGrace = reader.duration("SHUTDOWN_GRACE_PERIOD", default: .seconds(120))
+        shutdownAcceptGrace = reader.duration("SHUTDOWN_ACCEPT_GRACE", default: .seconds(3))
         isShutdownEndpointEnabled = reader.flag("SHUTDOWN_ENDPOINT_ENABLED", default: false)
         log = reader.text("LOG", default: "warn,linkerd=info")
-        unknownKeys = reader.unknownKeys()
+        unknownKeys = reader.unknownKeys().filter { key in
+            !Self.keysOfLater.contains { key.dropFirst(Self.prefix.count).hasPrefix($0) }
+        }
         try reader.finish()
     }
+
+    /// Beginnings of Linkerd's keys for what this proxy does not do, or needs no telling.
+    private static let keysOfLater = [
+        "IDENTITY_", "POLICY_", "TAP_", "CONTROL_", "TRACE_", "DESTINATION_SVC_NAME", "INBOUND_DEFAULT_POLICY",
+        "INBOUND_PORTS", "INBOUND_GATEWAY_SUFFIXES", "INBOUND_METRICS_AUTHORITY_LABELS",
+        "OUTBOUND_METRICS_HOSTNAME_LABELS", "OUTBOUND_TCP_", "LOG_FORMAT", "ACCESS_LOG", "CORES_", "DNS_",
+        "DESTINATION_PROFILE_INITIAL_TIMEOUT", "BUFFER_CAPACITY", "INBOUND_MAX_IN_FLIGHT", "OUTBOUND_MAX_IN_FLIGHT",
+    ]
 
     private static func side(
         _ name: String, _ reader: inout KeyReader<some StringSource>, listen: [String], connectTimeout: Duration

@@ -45,9 +45,11 @@ package struct ProxyConfig: Sendable {
     package var coreCount: Int
     package var metricsRetainIdle: TimeAmount
     package var shutdownGrace: TimeAmount
+    /// How long connections are still accepted after the signal to end; our own key, which Linkerd lacks.
+    package var shutdownAcceptGrace: TimeAmount
     package var isShutdownEndpointEnabled: Bool
     package var log: String
-    /// Keys with our prefix that nothing reads.
+    /// Keys with our prefix that mean nothing to any Linkerd proxy: misspelt.
     package var unknownKeys: [String]
 
     /// Common start of every key.

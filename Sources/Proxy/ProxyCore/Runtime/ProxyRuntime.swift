@@ -2,6 +2,7 @@
 
 package import Logging
 import MeshTransport
+import MeshWire
 package import NIOCore
 import Synchronization
 
@@ -59,6 +60,25 @@ package final class ProxyRuntime: Sendable {
         }
     }
 
+    /// Makes the client of the destination service; `nil` when none is configured. It connects when first asked.
+    ///
+    /// Its one connection lives on the first of the data plane's loops, whose share of the metrics it uses.
+    package func makeDiscovery(_ loops: LoopLocal<ProxyLoop>) async throws -> (any DestinationSource)? {
+        guard let name = config.destinationAddress, let port = name.port else { return nil }
+        let isAddress = SocketAddress.numeric(name.host, port: 0) != nil
+        // A trailing dot spares a name the resolver's search list.
+        let host = isAddress || !name.host.contains(".") ? name.host : name.host + "."
+        let settings = GRPCSettings(host: host, port: Int(port), connect: config.outbound.endpoint.connect)
+        let isLoopback = name.host == "localhost" || name.host.hasPrefix("127.")
+        let reason = SeriesLabels.noTLS(isLoopback ? .loopback : .notProvidedByServiceDiscovery)
+        let labels = "addr=\"\(name.host):\(port)\",\(reason)"
+        let loop = group.next()
+        return try await DestinationClient.make(
+            settings: settings, contextToken: config.destinationContext, loop: loop, logger: logger,
+            metrics: { loops.value(on: loop)?.metrics.requests(labels: labels, scope: .control) }
+        ).get()
+    }
+
     /// Where the listeners are bound, in the order of the sides; ports are real even when 0 was asked for.
     package var addresses: [SocketAddress] { state.withLock { $0.listeners.map(\.address) } }
     /// Where the admin port is bound.
@@ -67,13 +87,16 @@ package final class ProxyRuntime: Sendable {
     /// Whether probes should say so: everything listens and no drain has begun.
     package var isReady: Bool { state.withLock { $0.isReady && !$0.isDraining } }
 
-    /// Stops accepting, lets what runs finish within the grace period, closes the admin port last, so that the
-    /// final numbers can still be scraped.
+    /// Withdraws readiness, accepts for a moment longer, stops accepting, lets what runs finish
+    /// within the grace period, and closes the admin port last, so that the final numbers can still be scraped.
     package func drain() async {
         let (listeners, admin, loops) = state.withLock { state in
             state.isDraining = true
             return (state.listeners, state.admin, state.loops)
         }
+        // Clients learn from discovery that this pod is going, and that takes a moment: whoever still connects is
+        // served, or the last requests before the news would fail.
+        await finish(adminGroup.next().scheduleTask(in: config.shutdownAcceptGrace) {}.futureResult)
         for listener in listeners { await finish(listener.close()) }
         if let loops {
             let grace = adminGroup.next().makePromise(of: Void.self)
