@@ -2,6 +2,7 @@ import Logging
 import MeshAPI
 import MeshBalance
 import MeshHTTP2
+import MeshTransport
 import NIOCore
 import NIOPosix
 import ProxyCore
@@ -77,7 +78,8 @@ extension FakeDestination.Call {
         if isFirst {
             let headers = HTTP2Headers()
             peer.session.submitResponse(
-                headers.append([(":status", "200"), ("content-type", "application/grpc")]), of: headers, isEnd: false,
+                headers.append([(":status", "200"), ("content-type", "application/grpc")]), of: headers,
+                isEnd: false,
                 on: slot)
         }
         for message in messages {
@@ -95,7 +97,9 @@ extension FakeDestination.Call {
     func refuse(_ status: Int, message: String = "") {
         peer.respond(
             slot,
-            fields: [("content-type", "application/grpc"), ("grpc-status", "\(status)"), ("grpc-message", message)])
+            fields: [
+                ("content-type", "application/grpc"), ("grpc-status", "\(status)"), ("grpc-message", message),
+            ])
     }
 }
 
@@ -114,7 +118,8 @@ struct HTTP2GRPCTests {
         let server = FakeDestination(loop: loop)
         let listener = try await server.listen().get()
         let client = try await DestinationClient.make(
-            settings: settings(port: listener.localAddress?.port ?? 0), contextToken: "{\"ns\":\"web\"}", loop: loop,
+            settings: settings(port: listener.localAddress?.port ?? 0), contextToken: "{\"ns\":\"web\"}",
+            loop: loop,
             logger: Logger(label: "test")
         ) { nil }.get()
         let result: Result
@@ -137,7 +142,9 @@ struct HTTP2GRPCTests {
     }
 
     /// Waits until `isTrue` on the loop; false after ten seconds.
-    private static func until(_ loop: any EventLoop, _ isTrue: @escaping @Sendable () -> Bool) async throws -> Bool {
+    private static func until(
+        _ loop: any EventLoop, _ isTrue: @escaping @Sendable () -> Bool
+    ) async throws -> Bool {
         let deadline = NIODeadline.now() + .seconds(10)
         while NIODeadline.now() < deadline {
             if try await loop.submit(isTrue).get() { return true }
@@ -199,7 +206,10 @@ struct HTTP2GRPCTests {
             #expect(try await Self.until(loop) { updates.values.count >= 5 })
             watch.cancel()
             return try await loop.submit {
-                (updates.values, server.calls.map { "\($0.method) \($0.request.path) \($0.request.contextToken)" })
+                (
+                    updates.values,
+                    server.calls.map { "\($0.method) \($0.request.path) \($0.request.contextToken)" }
+                )
             }.get()
         }
         #expect(
@@ -253,7 +263,9 @@ struct HTTP2GRPCTests {
                             group: "core", kind: "Service", namespace: "ns", name: "web", port: 80))))
     }
 
-    @Test("InvalidArgument is final, every other end starts the stream again", arguments: [(3, true), (14, false), (0, false)])
+    @Test(
+        "InvalidArgument is final, every other end starts the stream again",
+        arguments: [(3, true), (14, false), (0, false)])
     func refusals(status: Int, isFinal: Bool) async throws {
         let (updates, calls) = try await Self.run { server, client, loop in
             let updates = Updates<EndpointsUpdate>()
@@ -344,7 +356,8 @@ struct HTTP2GRPCTests {
         let server = FakeDestination(loop: loop)
         let listener = try await server.listen().get()
         let port = listener.localAddress?.port ?? 0
-        let metrics = try await loop.submit { NIOLoopBound(RequestMetrics(labels: ""), eventLoop: loop) }.get()
+        let metrics = try await loop.submit { NIOLoopBound(RequestMetrics(labels: ""), eventLoop: loop) }
+            .get()
         let client = try await loop.submit {
             NIOLoopBound(
                 GRPCClient(
@@ -353,12 +366,15 @@ struct HTTP2GRPCTests {
         }.get()
         server.onCall = { call, _ in
             switch call.method {
-            case "Good": call.send([Io_Linkerd_Proxy_Destination_NoEndpoints.with { $0.exists = true }], status: 0)
+            case "Good":
+                call.send([Io_Linkerd_Proxy_Destination_NoEndpoints.with { $0.exists = true }], status: 0)
             case "Bad": call.send([], status: 9, message: "not%20so%2")
             default: break
             }
         }
-        @Sendable func ask(_ method: String, _ timeout: TimeAmount = .seconds(5)) async -> Result<[UInt8], any Error> {
+        @Sendable func ask(
+            _ method: String, _ timeout: TimeAmount = .seconds(5)
+        ) async -> Result<[UInt8], any Error> {
             do {
                 let bytes = try await loop.flatSubmit {
                     client.value.unary("/s/\(method)", message: [UInt8](), timeout: timeout)
@@ -367,10 +383,14 @@ struct HTTP2GRPCTests {
             } catch { return .failure(error) }
         }
         #expect(try await ask("Good").get() == [8, 1])
-        #expect(throws: GRPCStatus(9, "not so%2")) { try await ask("Bad").get() }
-        #expect(throws: GRPCStatus(4, "no answer in time")) { try await ask("Silent", .milliseconds(30)).get() }
+        await #expect(throws: GRPCStatus(9, "not so%2")) { try await ask("Bad").get() }
+        await #expect(throws: GRPCStatus(4, "no answer in time")) {
+            try await ask("Silent", .milliseconds(30)).get()
+        }
         let series = try await loop.submit {
-            metrics.value.outcomes.map { "\($0.outcome.grpcStatus) \($0.count)" } + ["\(metrics.value.requestTotal)"]
+            metrics.value.outcomes.map { "\($0.outcome.grpcStatus) \($0.count)" } + [
+                "\(metrics.value.requestTotal)"
+            ]
         }.get()
         #expect(series.contains("0 1") && series.contains("9 1") && series.last == "3")
         try await loop.submit { client.value.shutDown() }.get()
@@ -388,14 +408,17 @@ struct HTTP2GRPCTests {
         }
         var reader = GRPCMessageReader()
         var read: [[UInt8]] = []
-        while let bytes = stream.readSlice(length: min(piece, stream.readableBytes)), bytes.readableBytes > 0 {
+        while let bytes = stream.readSlice(length: min(piece, stream.readableBytes)), bytes.readableBytes > 0
+        {
             reader.append(bytes)
             while let message = try reader.next() { read.append(Array(message.readableBytesView)) }
         }
         #expect(read == messages)
     }
 
-    @Test("Compressed and endless messages are refused", arguments: [[1, 0, 0, 0, 0], [0, 0xFF, 0xFF, 0xFF, 0xFF]] as [[UInt8]])
+    @Test(
+        "Compressed and endless messages are refused",
+        arguments: [[1, 0, 0, 0, 0], [0, 0xFF, 0xFF, 0xFF, 0xFF]] as [[UInt8]])
     func badFrames(bytes: [UInt8]) {
         var reader = GRPCMessageReader()
         reader.append(ByteBuffer(bytes: bytes))
