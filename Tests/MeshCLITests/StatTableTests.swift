@@ -74,3 +74,34 @@ import Testing
         #expect(fixed(value, digits: digits) == text)
     }
 }
+
+@Suite("The edges table", .timeLimit(.minutes(1))) struct EdgesTableTests {
+    private var edge: Linkerd2_Viz_Edge {
+        var edge = Linkerd2_Viz_Edge()
+        (edge.src.name, edge.src.namespace) = ("web", "emojivoto")
+        (edge.dst.name, edge.dst.namespace) = ("voting", "emojivoto")
+        edge.clientID = "web.emojivoto.serviceaccount.identity.linkerd.cluster.local"
+        edge.noIdentityMsg = "Not Provided By Service Discovery"
+        return edge
+    }
+
+    @Test("Names, namespaces, and why an edge is not secured")
+    func rendersTable() {
+        #expect(
+            EdgesTable(output: .table).rendered([edge]) == """
+                SRC   DST      SRC_NS      DST_NS      SECURED
+                web   voting   emojivoto   emojivoto   Not Provided By Service Discovery
+
+                """)
+        #expect(EdgesTable(output: .wide).rendered([edge]).contains("web.emojivoto "))
+        #expect(EdgesTable(output: .json).rendered([]) == "[]\n")
+    }
+
+    @Test("Kinds without edges are refused in words", arguments: [
+        ("svc", "Resource type is not supported: service"),
+        ("deploy/web", "Edges cannot be returned for a specific resource name; remove web from query"),
+    ])
+    func refuses(argument: String, message: String) {
+        #expect(throws: ArgumentMistake(message)) { try EdgesCommand.request(argument, namespace: "x") }
+    }
+}

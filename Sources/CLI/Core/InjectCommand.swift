@@ -30,8 +30,7 @@ package struct InjectCommand: ParsableCommand {
 
     package func run() throws {
         try ManifestTransform.run(paths, failureWord: "inject") { text in
-            let result = try ProxyInjection(values: InjectionValues()).injectYAML(text)
-            return (result.yaml, result.report.map(\.description))
+            try ProxyInjection(values: InjectionValues()).injectYAML(text)
         }
     }
 }
@@ -48,8 +47,7 @@ package struct UninjectCommand: ParsableCommand {
 
     package func run() throws {
         try ManifestTransform.run(paths, failureWord: "uninject") { text in
-            let result = try ProxyInjection(values: InjectionValues()).uninjectYAML(text)
-            return (result.yaml, result.report.map(\.description))
+            try ProxyInjection(values: InjectionValues()).uninjectYAML(text)
         }
     }
 }
@@ -57,10 +55,10 @@ package struct UninjectCommand: ParsableCommand {
 /// Reads manifests, transforms them, writes documents to standard output and the report to standard error.
 enum ManifestTransform {
     static func run(
-        _ paths: [String], failureWord: String, _ transform: (String) throws -> (yaml: String, report: [String])
+        _ paths: [String], failureWord: String, _ transform: (String) throws -> (yaml: String, report: [InjectionReport])
     ) throws {
         do {
-            var report: [String] = []
+            var report: [InjectionReport] = []
             for path in paths {
                 for text in try read(path) {
                     let result = try transform(text)
@@ -68,9 +66,7 @@ enum ManifestTransform {
                     report += result.report
                 }
             }
-            Terminal.say("")
-            for line in report { Terminal.say(line) }
-            Terminal.say("")
+            Terminal.say(report.rendered())
         } catch {
             Terminal.say("Error transforming resources:\nfailed to \(failureWord): \(error)")
             throw ExitCode(1)

@@ -18,7 +18,7 @@ public struct LinkerdCommand: AsyncParsableCommand {
 package struct VizCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "viz", abstract: "Golden metrics of the mesh, from the terminal.",
-        subcommands: [StatCommand.self])
+        subcommands: [StatCommand.self, EdgesCommand.self])
 
     package init() {}
 }

@@ -128,6 +128,27 @@ package struct VizConnection: Sendable {
         }
     }
 
+    /// Asks who talks to whom.
+    ///
+    /// - Throws: `StatError` with the words for the user.
+    package func edges(_ request: Linkerd2_Viz_EdgesRequest) async throws -> [Linkerd2_Viz_Edge] {
+        do {
+            return try await withGRPCClient(transport: transport()) { client in
+                var options = CallOptions.defaults
+                options.timeout = .seconds(Self.answerSecondsMax)
+                let response = try await Linkerd2_Viz_Api.Client(wrapping: client).edges(request, options: options)
+                if case .error(let error) = response.response {
+                    throw StatError(description: "Edges API response error: \(error.error)")
+                }
+                return response.ok.edges
+            }
+        } catch let error as StatError {
+            throw error
+        } catch {
+            throw StatError(description: "Edges API error: \(error)")
+        }
+    }
+
     private func transport() throws -> HTTP2ClientTransport.Posix {
         try .http2NIOPosix(target: .dns(host: host, port: port), transportSecurity: .plaintext)
     }
