@@ -128,6 +128,12 @@ let controlPlane: [Target] = [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", protobuf, grpcCore, grpcProtobuf, grpcPosix,
             logging,
         ]),
+    lib(
+        "Identity", "ControlPlane/Identity",
+        [
+            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", protobuf, grpcCore, grpcProtobuf, grpcPosix, x509,
+            asn1, crypto, logging,
+        ]),
     lib("Injector", "ControlPlane/Injector", ["MeshModel", "MeshKubernetes", yams]),
 ]
 
@@ -191,7 +197,7 @@ let programs: [Target] = [
     program(
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
-    program("linkerd-controller", ["Destination", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
+    program("linkerd-controller", ["Destination", "Identity", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
@@ -210,6 +216,10 @@ let allTests: [Target] =
     + tests(
         "ControlPlane", "Destination",
         ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", protobuf, grpcCore, grpcProtobuf, grpcPosix, logging])
+    + tests(
+        "ControlPlane", "Identity",
+        ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "LocalAPI", protobuf, grpcCore, grpcPosix, x509, asn1, crypto, nioCore,
+         nioPosix, nioHTTP1, logging])
     + tests("ControlPlane", "Injector", ["MeshModel", "MeshKubernetes"])
     + tests("Viz", "MeshRollup", ["MeshModel", "MeshMetrics"])
     + tests("Viz", "RollupStore", ["MeshModel", "MeshRollup", grdb, logging])
@@ -251,5 +261,5 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: cTargets + base + room("Proxy", proxy) + room("ControlPlane", controlPlane, neededBy: ["CLI"]) + room("Viz", viz)
-        + room("Local", local, neededBy: ["CLI"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs) + allTests
+        + room("Local", local, neededBy: ["CLI", "ControlPlane", "Identity"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs) + allTests
 )
