@@ -20,11 +20,11 @@ public struct ComponentRunner: Sendable {
         switch component {
         case .apiserver: try await runAPIServer()
         case .controllers:
-            let client = try client(name: "system:kube-controller-manager", file: "controllers")
+            let client = try client(.controllers)
             await Controllers(client: client, logger: logger).run()
             await client.shutdown()
         case .node:
-            let client = try client(name: "system:node:linkerd-local", file: "node")
+            let client = try client(.node)
             try await NodeAgent(
                 config: NodeAgentConfig(stateDirectory: config.stateDirectory), client: client, logger: logger
             ).run()
@@ -43,11 +43,9 @@ public struct ComponentRunner: Sendable {
         try await APIServer(config: server, logger: logger).run()
     }
 
-    /// A client with a certificate of its own.
-    private func client(name: String, file: String) throws -> KubernetesClient {
-        let pki = try LocalPKI.ensure(stateDirectory: config.stateDirectory, now: Date.now)
-        let pair = try pki.ensureClient(
-            file: file, name: name, organizations: ["system:masters", "system:nodes"], now: Date.now)
+    /// The component's own client; `up` made its certificate, because two processes must not make keys at once.
+    private func client(_ identity: ComponentIdentity) throws -> KubernetesClient {
+        let pki = config.stateDirectory + "/pki/"
         let read = { (path: String) throws -> String in
             guard let text = Files.readText(path) else { throw SystemError(operation: "read \(path)", code: 2) }
             return text
@@ -55,8 +53,25 @@ public struct ComponentRunner: Sendable {
         return try KubernetesClient(
             config: KubernetesConfig(
                 server: "https://\(ClusterNetwork.nodeAddress):\(ClusterNetwork.apiPort)",
-                caPEM: try read(pki.authority.certificatePath), clientCertificatePEM: try read(pair.certificatePath),
-                clientKeyPEM: try read(pair.keyPath)),
+                caPEM: try read(pki + "ca.crt"), clientCertificatePEM: try read(pki + identity.file + ".crt"),
+                clientKeyPEM: try read(pki + identity.file + ".key")),
             logger: logger)
+    }
+}
+
+/// Who a component is to the API server.
+struct ComponentIdentity: Sendable {
+    let file: String
+    let name: String
+
+    static let controllers = ComponentIdentity(file: "controllers", name: "system:kube-controller-manager")
+    static let node = ComponentIdentity(file: "node", name: "system:node:linkerd-local")
+
+    /// Makes the certificates that are missing or about to expire.
+    static func ensureAll(_ pki: LocalPKI, now: Date) throws {
+        for identity in [controllers, node] {
+            _ = try pki.ensureClient(
+                file: identity.file, name: identity.name, organizations: ["system:masters", "system:nodes"], now: now)
+        }
     }
 }

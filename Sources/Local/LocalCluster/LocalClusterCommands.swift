@@ -45,6 +45,7 @@ public struct LocalClusterCommands: Sendable {
         if isUp { return .alreadyUp }
         removeLeftovers()
         let pki = try LocalPKI.ensure(stateDirectory: config.stateDirectory, now: Date.now)
+        try ComponentIdentity.ensureAll(pki, now: Date.now)
         try writeKubeconfig(pki, owner: owner)
         try rememberSettings()
         say("starting the cluster in \(config.stateDirectory)")

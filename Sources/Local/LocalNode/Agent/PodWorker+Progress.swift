@@ -17,6 +17,9 @@ extension PodWorker {
             var container = container
             // It ran in an earlier sandbox, perhaps under an earlier supervisor: the next run is a restart.
             container.nextAttempt = (status.restartCount ?? 0) + 1
+            if status.state?.waiting?.reason == "CrashLoopBackOff" {
+                container.backOff = CrashBackOff(restarts: status.restartCount ?? 0)
+            }
             container.lastState = lost(status.state, id: status.containerID) ?? status.lastState
             return container
         }
@@ -42,10 +45,18 @@ extension PodWorker {
             guard let record = records[progress[index].spec.name] else { continue }
             progress[index].nextAttempt = record.current.attempt + 1
             progress[index].lastState = nil
+            progress[index].backOff = CrashBackOff(restarts: Self.quickRestarts(record))
             guard record.current.state == .running else { continue }
             progress[index].beginProbes(at: record.current.startedAt)
         }
         logger.info("Pod adopted", metadata: ["containers": "\(records.count)"])
+    }
+
+    /// How often a container was restarted in a row, as far as its newest runs tell.
+    private static func quickRestarts(_ record: ContainerRecord) -> Int {
+        guard let previous = record.previous, let finished = previous.finishedAt else { return 0 }
+        let isQuick = finished.seconds(since: previous.startedAt) < CrashBackOff.healthySeconds
+        return isQuick ? record.current.attempt : 0
     }
 
     /// Everything starts over, init containers too, when the sandbox is new.

@@ -10,6 +10,9 @@ package struct CrashBackOff: Sendable, Hashable {
 
     package init() {}
 
+    /// For a container that was restarted `restarts` times while nobody counted.
+    package init(restarts: Int) { self.restarts = max(0, restarts) }
+
     /// Notes that a run ended after `ranSeconds`, and answers how long to wait before the next.
     package mutating func ended(ranSeconds: Double) -> Int {
         if ranSeconds >= Self.healthySeconds { restarts = 0 }

@@ -38,12 +38,27 @@ package struct ContainerRun: Sendable, Codable, Hashable {
     package var signal: Int32
     package var startedAt: Timestamp
     package var finishedAt: Timestamp?
+
+    /// A run that has just started.
+    package init(attempt: Int, process: Int32, startedAt: Timestamp) {
+        self.attempt = attempt
+        state = .running
+        self.process = process
+        exitCode = 0
+        signal = 0
+        self.startedAt = startedAt
+    }
 }
 
 /// The current run of a container and the one before.
 package struct ContainerRecord: Sendable, Codable, Hashable {
     package var current: ContainerRun
     package var previous: ContainerRun?
+
+    package init(current: ContainerRun, previous: ContainerRun? = nil) {
+        self.current = current
+        self.previous = previous
+    }
 }
 
 /// What the agent asks of an init.

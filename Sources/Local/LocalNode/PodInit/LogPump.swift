@@ -1,12 +1,14 @@
 // A container's output on its way to the log: split into lines, each stamped when its first byte arrived.
 
 /// Splits a byte stream into stamped lines.
-struct LineStamper {
+package struct LineStamper {
+    package init() {}
+
     private var pending: [UInt8] = []
     private var stampedAt: Timestamp?
 
     /// The stamped lines that `bytes` complete; an unfinished one waits.
-    mutating func receive(_ bytes: [UInt8], at now: Timestamp) -> [UInt8] {
+    package mutating func receive(_ bytes: [UInt8], at now: Timestamp) -> [UInt8] {
         var output: [UInt8] = []
         for byte in bytes {
             if stampedAt == nil { stampedAt = now }
@@ -21,7 +23,7 @@ struct LineStamper {
     }
 
     /// The unfinished line, at the end of the stream.
-    mutating func finish(at now: Timestamp) -> [UInt8] {
+    package mutating func finish(at now: Timestamp) -> [UInt8] {
         var output: [UInt8] = []
         if !pending.isEmpty { flush(into: &output, at: now) }
         return output

@@ -176,9 +176,7 @@ package final class PodInit {
         let process = try request.start()
         pumps[output.readEnd.number] = LogPump(source: output.readEnd, log: log)
         pumps[errors.readEnd.number] = LogPump(source: errors.readEnd, log: log)
-        let run = ContainerRun(
-            attempt: launch.attempt, state: .running, process: process, exitCode: 0, signal: 0,
-            startedAt: SystemClock.now(), finishedAt: nil)
+        let run = ContainerRun(attempt: launch.attempt, process: process, startedAt: SystemClock.now())
         containers[launch.name] = ContainerRecord(current: run, previous: containers[launch.name]?.current)
         launches[launch.name] = launch
     }

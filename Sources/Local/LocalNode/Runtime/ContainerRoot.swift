@@ -45,6 +45,18 @@ package struct ContainerRoot: Sendable, Hashable {
         package var visible: String
     }
 
+    package init(
+        scratch: String, hostMounts: [String], hidden: [String], opened: [OpenedDirectory], binds: [BindMount],
+        isReadOnly: Bool
+    ) {
+        self.scratch = scratch
+        self.hostMounts = hostMounts
+        self.hidden = hidden
+        self.opened = opened
+        self.binds = binds
+        self.isReadOnly = isReadOnly
+    }
+
     private static let old = "/.old"
 
     /// The steps, in order.

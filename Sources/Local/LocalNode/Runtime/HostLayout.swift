@@ -23,13 +23,17 @@ package struct HostLayout: Sendable, Hashable {
         let installation = installationRoot(of: programs) { Files.isDirectory($0 + "/deploy") }
         // Single files (a container host's /etc/hosts, our own /etc/resolv.conf) are for the pod to provide.
         let mounts = diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? "").filter { Files.isDirectory($0) }
+        // Containers get their own /tmp and /run: what was installed there must be shown again.
+        if installation.hasPrefix("/tmp/") || installation.hasPrefix("/run/") {
+            return HostLayout(executable: executable, programs: programs, mounts: mounts + [installation])
+        }
         return HostLayout(
             executable: executable, programs: programs, mounts: mounts,
             opened: openings(for: installation) { (Files.mode(of: $0) ?? 0o755) & 0o001 != 0 })
     }
 
     /// The nearest directory at or above `programs` that `isRoot` recognises, else `programs` itself.
-    static func installationRoot(of programs: String, isRoot: (String) -> Bool) -> String {
+    package static func installationRoot(of programs: String, isRoot: (String) -> Bool) -> String {
         var candidate = programs
         while !candidate.isEmpty {
             if isRoot(candidate) { return candidate }
@@ -40,7 +44,7 @@ package struct HostLayout: Sendable, Hashable {
     }
 
     /// Where a directory on the way to `path` is closed to others, what to open.
-    static func openings(
+    package static func openings(
         for path: String, isOpen: (String) -> Bool
     ) -> [ContainerRoot.OpenedDirectory] {
         var prefix = ""
@@ -59,7 +63,7 @@ package struct HostLayout: Sendable, Hashable {
     ]
 
     /// Mount points of disks in the text of /proc/self/mountinfo; see proc(5). Escapes (`\040`) are left out, with the mount.
-    static func diskMounts(mountInfo: String) -> [String] {
+    package static func diskMounts(mountInfo: String) -> [String] {
         var points: [String] = []
         for line in mountInfo.split(separator: "\n") {
             let fields = line.split(separator: " ")
