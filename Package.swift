@@ -82,6 +82,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let cTargets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", path: "Sources/C/CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "CMeshLinux", path: "Sources/C/CMeshLinux"),
 ]
 
@@ -100,6 +101,7 @@ let base: [Target] = [
 let proxy: [Target] = [
     lib("MeshWire", "Proxy/MeshWire", [nioCore], settings: dataPlane),
     lib("MeshHTTP2", "Proxy/MeshHTTP2", ["CNGHTTP2", nioCore], settings: dataPlane),
+    lib("MeshTLS", "Proxy/MeshTLS", ["COpenSSL", "MeshWire", nioCore], settings: dataPlane),
     lib("MeshTransport", "Proxy/MeshTransport", ["CMeshLinux", "MeshModel", nioCore, nioPosix, logging], settings: dataPlane),
     lib("MeshBalance", "Proxy/MeshBalance", ["MeshModel"], settings: dataPlane),
     lib(
@@ -207,6 +209,7 @@ let allTests: [Target] =
     + tests("Base", "MeshAPI", [protobuf]) + tests("Base", "MeshKubernetes", ["MeshModel", nioCore, nioPosix, nioHTTP1, logging])
     + tests("Base", "MeshWebSocket", [nioCore, nioPosix, nioHTTP1, logging])
     + tests("Proxy", "MeshWire", [nioCore]) + tests("Proxy", "MeshHTTP2", [nioCore])
+    + tests("Proxy", "MeshTLS", ["MeshWire", nioCore, nioPosix, nioEmbedded, x509, asn1, crypto])
     + tests("Proxy", "MeshBalance", ["MeshModel"])
     + tests(
         "Proxy", "ProxyCore",

@@ -61,7 +61,7 @@ import Testing
 
     /// Folders in which unsafe code is at home, and single files whose need is written beside the code.
     private static let unsafeAllowed = [
-        "Base/MeshCompression/", "Proxy/MeshHTTP2/", "Proxy/MeshTransport/System/", "Local/LocalNode/System/",
+        "Base/MeshCompression/", "Proxy/MeshHTTP2/", "Proxy/MeshTLS/", "Proxy/MeshTransport/System/", "Local/LocalNode/System/",
         "Local/LocalCluster/System/", "CLI/Terminal/", "CLI/Local/",
     ]
 
