@@ -1,5 +1,5 @@
-// The sidecar: reads its configuration from the environment, runs inbound, outbound and admin until it is told to
-// end, then drains. Exit codes: 64 for a configuration that cannot be used, 1 when it cannot start.
+// The sidecar: reads its configuration from the environment, runs inbound, outbound and admin until it is
+// told to end, then drains. Exit codes: 64 for a configuration that cannot be used, 1 when it cannot start.
 
 import Logging
 import MeshModel
@@ -28,14 +28,15 @@ let group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
 let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
 let runtime = ProxyRuntime(
-    config: config, group: group, adminGroup: adminGroup, environment: environment, logFilter: filter, logger: logger)
+    config: config, group: group, adminGroup: adminGroup, environment: environment, logFilter: filter,
+    logger: logger)
 let started = adminGroup.next().makeFutureWithTask {
     try await runtime.start { loops in
-        let discovery = try await DestinationClient.make(
-            config: config, proxyLoops: loops, group: group, logger: logger)
+        let discovery = try await runtime.makeDiscovery(loops)
         return [
             try await InboundProxy(
-                config: config, group: group, proxyLoops: loops, originalDestination: OriginalDestination.ofKernel,
+                config: config, group: group, proxyLoops: loops,
+                originalDestination: OriginalDestination.ofKernel,
                 logger: logger),
             try await OutboundProxy(
                 config: config, group: group, proxyLoops: loops, discovery: discovery,
