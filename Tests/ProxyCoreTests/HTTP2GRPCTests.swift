@@ -10,7 +10,7 @@ import SwiftProtobuf
 import Testing
 
 /// A destination service whose answers a test writes. Loop-bound, like everything in `HTTP2Peers`.
-final class FakeDestination: @unchecked Sendable {
+final class FakeDestinationServer: @unchecked Sendable {
     /// One stream that a client opened.
     struct Call {
         let peer: HTTP2Peer
@@ -25,7 +25,7 @@ final class FakeDestination: @unchecked Sendable {
     private(set) var resets: [HTTP2ErrorCode] = []
     private(set) var openPeers = 0
     /// Called with every call once its request is whole.
-    var onCall: (Call, FakeDestination) -> Void = { _, _ in }
+    var onCall: (Call, FakeDestinationServer) -> Void = { _, _ in }
     private var bodies: [ObjectIdentifier: [Int: (String, ByteBuffer)]] = [:]
 
     init(loop: any EventLoop) { self.loop = loop }
@@ -72,7 +72,7 @@ final class FakeDestination: @unchecked Sendable {
     }
 }
 
-extension FakeDestination.Call {
+extension FakeDestinationServer.Call {
     /// Sends messages, with the head before the first one.
     func send(_ messages: [any Message], isFirst: Bool = true, status: Int? = nil, message: String? = nil) {
         if isFirst {
@@ -111,11 +111,13 @@ final class Updates<Value>: @unchecked Sendable {
 @Suite("The proxy's gRPC client", .timeLimit(.minutes(1)))
 struct HTTP2GRPCTests {
     private static func run<Result: Sendable>(
-        _ body: @escaping @Sendable (FakeDestination, DestinationClient, any EventLoop) async throws -> Result
+        _ body:
+            @escaping @Sendable (FakeDestinationServer, DestinationClient, any EventLoop) async throws ->
+            Result
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let server = FakeDestination(loop: loop)
+        let server = FakeDestinationServer(loop: loop)
         let listener = try await server.listen().get()
         let client = try await DestinationClient.make(
             settings: settings(port: listener.localAddress?.port ?? 0), contextToken: "{\"ns\":\"web\"}",
@@ -331,7 +333,7 @@ struct HTTP2GRPCTests {
     func lateServer() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let server = FakeDestination(loop: loop)
+        let server = FakeDestinationServer(loop: loop)
         let placeholder = try await server.listen().get()
         let port = placeholder.localAddress?.port ?? 0
         try await placeholder.close()
@@ -353,7 +355,7 @@ struct HTTP2GRPCTests {
     func unary() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let server = FakeDestination(loop: loop)
+        let server = FakeDestinationServer(loop: loop)
         let listener = try await server.listen().get()
         let port = listener.localAddress?.port ?? 0
         let metrics = try await loop.submit { NIOLoopBound(RequestMetrics(labels: ""), eventLoop: loop) }
