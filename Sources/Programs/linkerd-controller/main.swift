@@ -7,7 +7,7 @@ import MeshModel
 struct LinkerdController: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "linkerd-controller", abstract: "Runs a controller of the mesh.",
-        version: BuildVersion.current, subcommands: [DestinationCommand.self])
+        version: BuildVersion.current, subcommands: [DestinationCommand.self, IdentityCommand.self])
 }
 
 extension LinkerdController {
@@ -29,4 +29,6 @@ extension LinkerdController {
 
 // Manifests written for Linkerd use flags with a single dash.
 await LinkerdController.start(
-    GoFlags.normalise(Array(CommandLine.arguments.dropFirst()), booleans: DestinationCommand.booleanFlags))
+    GoFlags.normalise(
+        Array(CommandLine.arguments.dropFirst()),
+        booleans: DestinationCommand.booleanFlags.union(IdentityCommand.booleanFlags)))

@@ -31,7 +31,7 @@ package struct TrustDomain: Sendable, Equatable {
     /// Whether `text` is a lower-case DNS label (RFC 1123 section 2.1).
     static func isLabel(_ text: some StringProtocol) -> Bool {
         guard !text.isEmpty, text.utf8.count <= labelCharactersMax else { return false }
-        let isEdgeGood = text.utf8.first != UInt8(ascii: "-") && text.utf8.last != UInt8(ascii: "-")
+        let isEdgeGood = !text.hasPrefix("-") && !text.hasSuffix("-")
         return isEdgeGood
             && text.utf8.allSatisfy { byte in
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
