@@ -207,6 +207,7 @@ let programs: [Target] = [
 let allTests: [Target] =
     tests("Base", "MeshModel") + tests("Base", "MeshMetrics", ["MeshModel"])
     + tests("Base", "MeshAPI", [protobuf]) + tests("Base", "MeshKubernetes", ["MeshModel", nioCore, nioPosix, nioHTTP1, logging])
+    + tests("Base", "MeshCompression", [nioCore])
     + tests("Base", "MeshWebSocket", [nioCore, nioPosix, nioHTTP1, logging])
     + tests("Proxy", "MeshWire", [nioCore]) + tests("Proxy", "MeshHTTP2", [nioCore])
     + tests("Proxy", "MeshTLS", ["MeshWire", nioCore, nioPosix, nioEmbedded, x509, asn1, crypto])

@@ -82,7 +82,9 @@ public import NIOCore
             offset += taken
             output.writeBytes(room[..<made])
             if code == Z_STREAM_END { return output }
-            guard code == Z_OK || code == Z_BUF_ERROR else { throw CompressionError(.badInput, zlibCode: code) }
+            guard code == Z_OK || code == Z_BUF_ERROR else {
+                throw CompressionError(.badInput, zlibCode: code)
+            }
             // "If deflate returns with avail_out == 0, this function must be called again", zlib manual.
             if made < Self.stepBytes, flush == .sync { return output }
         }

@@ -42,7 +42,9 @@ public import NIOCore
     /// - Parameter outputBytesMax: More output than this ends in `outputTooLarge`, so that a small input
     ///   cannot fill the memory.
     /// - Throws: `badInput`, `dictionaryMissing` or `outputTooLarge`; the stream is then of no more use.
-    public mutating func inflate(_ input: ByteBuffer, outputBytesMax: Int) throws(CompressionError) -> ByteBuffer {
+    public mutating func inflate(_ input: ByteBuffer, outputBytesMax: Int) throws(CompressionError)
+        -> ByteBuffer
+    {
         var output = ByteBuffer()
         var bytes = Array(input.readableBytesView)
         var offset = 0
@@ -55,7 +57,9 @@ public import NIOCore
                 return output
             }
             // Neither input taken nor output given: zlib waits for more input.
-            if code == Z_BUF_ERROR || (offset == bytes.count && output.writerIndex == before) { return output }
+            if code == Z_BUF_ERROR || (offset == bytes.count && output.writerIndex == before) {
+                return output
+            }
         } while true
     }
 

@@ -46,7 +46,9 @@ final class PortForwardCodec: ChannelDuplexHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         var bytes = Self.unwrapOutboundIn(data)
-        while let piece = bytes.readSlice(length: min(bytes.readableBytes, Self.pieceBytesMax)), piece.readableBytes > 0 {
+        while let piece = bytes.readSlice(length: min(bytes.readableBytes, Self.pieceBytesMax)),
+            piece.readableBytes > 0
+        {
             var payload = context.channel.allocator.buffer(capacity: piece.readableBytes + 1)
             payload.writeInteger(Self.dataChannel)
             payload.writeImmutableBuffer(piece)

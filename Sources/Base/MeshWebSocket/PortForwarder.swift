@@ -1,6 +1,5 @@
-public import Logging
-
 import Foundation
+public import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -30,11 +29,14 @@ public final class PortForwarder: Sendable {
     /// - Throws: `WebSocketError` when the server's address or certificates cannot be read, NIO's error when
     ///   the local port is taken. That a tunnel cannot be made shows on its connection, which is closed.
     public static func listen(
-        server: WebSocketServerAddress, localPort: Int, namespace: String, pod: String, port: Int, logger: Logger
+        server: WebSocketServerAddress, localPort: Int, namespace: String, pod: String, port: Int,
+        logger: Logger
     ) async throws -> PortForwarder {
         let client = try WebSocketClient(server)
         let allowed = CharacterSet.urlPathAllowed.subtracting(["/"])
-        func encoded(_ text: String) -> String { text.addingPercentEncoding(withAllowedCharacters: allowed) ?? text }
+        func encoded(_ text: String) -> String {
+            text.addingPercentEncoding(withAllowedCharacters: allowed) ?? text
+        }
         let path = "/api/v1/namespaces/\(encoded(namespace))/pods/\(encoded(pod))/portforward?ports=\(port)"
         let open = OpenConnections()
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -67,7 +69,9 @@ public final class PortForwarder: Sendable {
             try local.pipeline.syncOperations.addHandlers([DrainBeforeClose(), near])
             let bound = NIOLoopBound(far, eventLoop: local.eventLoop)
             client.connect(path: path, subprotocols: ["v4.channel.k8s.io"], on: local.eventLoop) { channel in
-                try channel.pipeline.syncOperations.addHandlers([PortForwardCodec(logger: logger), bound.value])
+                try channel.pipeline.syncOperations.addHandlers([
+                    PortForwardCodec(logger: logger), bound.value,
+                ])
             }.whenFailure { error in
                 logger.warning("Port-forward could not be opened", metadata: ["cause": "\(error)"])
                 local.close(promise: nil)

@@ -1,6 +1,5 @@
-public import NIOCore
-
 import Foundation
+public import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
@@ -107,7 +106,8 @@ public struct WebSocketClient: Sendable {
                     if let tls {
                         // Addresses carry no server name; their certificate is checked against the address itself.
                         let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil  // A name otherwise.
-                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : host))
+                        try pipeline.addHandler(
+                            NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : host))
                     }
                     try pipeline.addHandler(DrainBeforeClose())
                 }
@@ -148,10 +148,13 @@ public struct WebSocketClient: Sendable {
         }
         return channel.eventLoop.flatSubmit {
             do {
-                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(
+                    upgradeConfiguration: configuration)
                 pipeline.leftOverBytesStrategy = .forwardBytes
-                return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
-                    .flatMap { $0 }
+                return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
+                    configuration: pipeline
+                )
+                .flatMap { $0 }
             } catch {
                 return channel.eventLoop.makeFailedFuture(error)
             }
@@ -209,7 +212,9 @@ private final class RefusalHandler: ChannelInboundHandler {
         switch Self.unwrapInboundIn(data) {
         case .head(let head): status = Int(head.status.code)
         case .body(let piece):
-            if text.readableBytes + piece.readableBytes <= Self.keptBytesMax { text.writeImmutableBuffer(piece) }
+            if text.readableBytes + piece.readableBytes <= Self.keptBytesMax {
+                text.writeImmutableBuffer(piece)
+            }
         case .end: finish(context)
         }
     }

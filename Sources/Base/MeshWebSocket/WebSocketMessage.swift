@@ -17,10 +17,14 @@ public struct WebSocketMessage: Sendable, Equatable {
     }
 
     /// A binary message.
-    public static func binary(_ payload: ByteBuffer) -> WebSocketMessage { .init(kind: .binary, payload: payload) }
+    public static func binary(_ payload: ByteBuffer) -> WebSocketMessage {
+        .init(kind: .binary, payload: payload)
+    }
 
     /// A text message in UTF-8.
-    public static func text(_ text: String) -> WebSocketMessage { .init(kind: .text, payload: ByteBuffer(string: text)) }
+    public static func text(_ text: String) -> WebSocketMessage {
+        .init(kind: .text, payload: ByteBuffer(string: text))
+    }
 }
 
 /// A WebSocket connection as a channel of messages.
@@ -91,7 +95,8 @@ final class WebSocketMessageHandler: ChannelDuplexHandler {
     }
 
     private func send(
-        _ opcode: WebSocketOpcode, _ payload: ByteBuffer, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?
+        _ opcode: WebSocketOpcode, _ payload: ByteBuffer, context: ChannelHandlerContext,
+        promise: EventLoopPromise<Void>?
     ) {
         let frame = WebSocketFrame(fin: true, opcode: opcode, maskKey: maskKey, data: payload)
         context.writeAndFlush(Self.wrapOutboundOut(frame), promise: promise)

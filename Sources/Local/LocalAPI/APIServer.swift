@@ -1,6 +1,5 @@
-public import Logging
-
 import Foundation
+public import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -21,8 +20,10 @@ public struct APIServer: Sendable {
     public init(config: APIServerConfig, logger: Logger) throws {
         self.config = config
         self.logger = logger
-        try FileManager.default.createDirectory(atPath: config.stateDirectory, withIntermediateDirectories: true)
-        let store = try ObjectStore(path: config.stateDirectory + "/state.db", logger: logger)
+        try FileManager.default.createDirectory(
+            atPath: config.stateDirectory, withIntermediateDirectories: true)
+        let store = try ObjectStore(
+            path: config.stateDirectory + "/state.db", bytesMax: config.stateBytesMax, logger: logger)
         let caPEM = try String(contentsOfFile: config.caCertificatePath, encoding: .utf8)
         cluster = try Cluster(config: config, store: store, caPEM: caPEM, logger: logger, now: { Date() })
         tls = try Self.tlsContext(config)
@@ -40,7 +41,8 @@ public struct APIServer: Sendable {
         let keyPEM = try String(contentsOfFile: config.serviceAccountKeyPath, encoding: .utf8)
         let tokens = try await ServiceAccountTokens(cluster: cluster, keyPEM: keyPEM)
         let router = Router(
-            cluster: cluster, authenticator: Authenticator(tokens: tokens), operations: operations, logger: logger)
+            cluster: cluster, authenticator: Authenticator(tokens: tokens), operations: operations,
+            logger: logger)
         let listener = Listener(tls: tls, router: router, logger: logger)
         defer { cluster.store.close() }
         var servers: [Listener.Server] = []

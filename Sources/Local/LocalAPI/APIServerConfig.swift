@@ -32,6 +32,8 @@ public struct APIServerConfig: Sendable {
     public var nodeName: String
     /// Port behind the `kubernetes` Service, where pods reach this server on `nodeAddress`.
     public var nodePort: Int
+    /// Bytes that the state file may grow to; what would exceed it is refused with 507, and reads go on.
+    public var stateBytesMax: Int
     /// Address of the node, endpoint of the `kubernetes` Service.
     public var nodeAddress: String
 
@@ -52,6 +54,7 @@ public struct APIServerConfig: Sendable {
         self.serviceCIDR = serviceCIDR
         self.nodeName = nodeName
         nodePort = 6443
+        stateBytesMax = 2 << 30
         nodeAddress = "10.244.0.1"
     }
 }

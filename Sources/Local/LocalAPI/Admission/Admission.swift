@@ -37,7 +37,8 @@ struct Admission {
 
     func admitUpdate(_ object: JSONValue, current: JSONValue, kind: KindDescription) throws -> JSONValue {
         switch kind.qualifiedName {
-        case Resource.services: return try ServiceAdmission(admission: self).admit(object, current: current, kind: kind)
+        case Resource.services:
+            return try ServiceAdmission(admission: self).admit(object, current: current, kind: kind)
         case Resource.namespaces:
             // Only the finalize sub-resource changes these.
             var object = object
@@ -68,7 +69,8 @@ struct Admission {
         }
         if let maps = cluster.kinds.kind(qualifiedName: Resource.configMaps) {
             _ = try operations.insert(
-                ["metadata": ["name": "kube-root-ca.crt"], "data": ["ca.crt": .string(cluster.caPEM)]], kind: maps,
+                ["metadata": ["name": "kube-root-ca.crt"], "data": ["ca.crt": .string(cluster.caPEM)]],
+                kind: maps,
                 namespace: object.name, writer: writer)
         }
     }
@@ -98,11 +100,14 @@ struct Admission {
         let now = JSONValue.string(Timestamp.text(cluster.now()))
         func condition(_ type: String, _ reason: String, _ message: String) -> JSONValue {
             [
-                "type": .string(type), "status": "True", "reason": .string(reason), "message": .string(message),
+                "type": .string(type), "status": "True", "reason": .string(reason),
+                "message": .string(message),
                 "lastTransitionTime": now,
             ]
         }
-        let stored = (object.value(at: ["spec", "versions"])?.arrayValue ?? []).filter { $0["storage"] == true }
+        let stored = (object.value(at: ["spec", "versions"])?.arrayValue ?? []).filter {
+            $0["storage"] == true
+        }
         object["status"] = [
             "acceptedNames": object.value(at: ["spec", "names"]) ?? [:],
             "storedVersions": .array(stored.compactMap { $0["name"] }),
@@ -122,7 +127,8 @@ struct Admission {
         object.set(["batch.kubernetes.io/controller-uid": uid], at: ["spec", "selector", "matchLabels"])
         for prefix in ["", "batch.kubernetes.io/"] {
             object.set(uid, at: ["spec", "template", "metadata", "labels", prefix + "controller-uid"])
-            object.set(.string(object.name), at: ["spec", "template", "metadata", "labels", prefix + "job-name"])
+            object.set(
+                .string(object.name), at: ["spec", "template", "metadata", "labels", prefix + "job-name"])
         }
         return object
     }

@@ -16,16 +16,21 @@ enum KindDefaults {
 
     static func fill(_ object: JSONValue, kind: KindDescription) -> JSONValue {
         var object = object
-        if let path = podSpecPath(kind), let spec = object.value(at: path) { object.set(podSpec(spec), at: path) }
+        if let path = podSpecPath(kind), let spec = object.value(at: path) {
+            object.set(podSpec(spec), at: path)
+        }
         switch kind.qualifiedName {
-        case "deployments.apps": rollingUpdate(&object, field: "strategy", ["maxSurge": "25%", "maxUnavailable": "25%"])
-        case "daemonsets.apps": rollingUpdate(&object, field: "updateStrategy", ["maxSurge": 0, "maxUnavailable": 1])
+        case "deployments.apps":
+            rollingUpdate(&object, field: "strategy", ["maxSurge": "25%", "maxUnavailable": "25%"])
+        case "daemonsets.apps":
+            rollingUpdate(&object, field: "updateStrategy", ["maxSurge": 0, "maxUnavailable": 1])
         case "statefulsets.apps": rollingUpdate(&object, field: "updateStrategy", ["partition": 0])
         case Resource.jobs: if let spec = object["spec"] { object["spec"] = jobSpec(spec) }
         case Resource.services: if let spec = object["spec"] { object["spec"] = servicePorts(spec) }
         case "replicationcontrollers":
             if object.value(at: ["spec", "selector"]) == nil {
-                object.set(object.value(at: ["spec", "template", "metadata", "labels"]), at: ["spec", "selector"])
+                object.set(
+                    object.value(at: ["spec", "template", "metadata", "labels"]), at: ["spec", "selector"])
             }
         case Resource.secrets: object = encodedStrings(object)
         default: break
@@ -105,7 +110,9 @@ enum KindDefaults {
         guard let strings = secret["stringData"]?.objectValue else { return secret }
         var secret = secret
         var data = secret["data"]?.objectValue ?? [:]
-        for (key, value) in strings { data[key] = .string(Base64.text(Array((value.stringValue ?? "").utf8))) }
+        for (key, value) in strings {
+            data[key] = .string(Base64.text(Array((value.stringValue ?? "").utf8)))
+        }
         secret["data"] = .object(data)
         secret["stringData"] = nil
         return secret

@@ -9,7 +9,8 @@ enum KindRules {
             causes += podSpec(spec, path: path.joined(separator: "."))
         }
         switch kind.qualifiedName {
-        case "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps": causes += workload(object)
+        case "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps":
+            causes += workload(object)
         case Resource.services: causes += service(object)
         default: break
         }
@@ -17,7 +18,9 @@ enum KindRules {
     }
 
     /// Fields that an update wanted to change although they are fixed.
-    static func immutableChanges(from old: JSONValue, to new: JSONValue, kind: KindDescription) -> [FieldCause] {
+    static func immutableChanges(from old: JSONValue, to new: JSONValue, kind: KindDescription)
+        -> [FieldCause]
+    {
         var causes = kind.immutableFields.filter { old.value(dotted: $0) != new.value(dotted: $0) }.map {
             FieldCause.immutable($0)
         }
@@ -27,15 +30,18 @@ enum KindRules {
                 causes.append(
                     FieldCause(
                         field: "spec", reason: .forbidden,
-                        message: "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+                        message:
+                            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
                             + "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only"
                             + " additions to existing tolerations),`spec.terminationGracePeriodSeconds`"))
             }
         case Resource.configMaps, Resource.secrets:
-            for field in ["data", "binaryData", "immutable"] where old["immutable"] == true && old[field] != new[field] {
+            for field in ["data", "binaryData", "immutable"]
+            where old["immutable"] == true && old[field] != new[field] {
                 causes.append(
                     FieldCause(
-                        field: field, reason: .forbidden, message: "Forbidden: field is immutable when `immutable` is set"))
+                        field: field, reason: .forbidden,
+                        message: "Forbidden: field is immutable when `immutable` is set"))
             }
         case Resource.services: causes += clusterIPChange(old, new)
         default: break
@@ -80,7 +86,9 @@ enum KindRules {
                 if !name.isEmpty, !ObjectName.isLabel(name) {
                     causes.append(.invalid("\(place).name", name, "must be a lowercase RFC 1123 label"))
                 }
-                if container["image"]?.stringValue?.isEmpty ?? true { causes.append(.required("\(place).image")) }
+                if container["image"]?.stringValue?.isEmpty ?? true {
+                    causes.append(.required("\(place).image"))
+                }
                 for (mountIndex, mount) in (container["volumeMounts"]?.arrayValue ?? []).enumerated() {
                     guard let volume = mount["name"]?.stringValue, !volumes.contains(volume) else { continue }
                     causes.append(
@@ -107,7 +115,8 @@ enum KindRules {
         } else if !selector.matches(labels) {
             let text = String(decoding: (labels ?? [:]).serialized(), as: UTF8.self)
             causes.append(
-                .invalid("spec.template.metadata.labels", text, "`selector` does not match template `labels`"))
+                .invalid("spec.template.metadata.labels", text, "`selector` does not match template `labels`")
+            )
         }
         let policy = object.value(at: ["spec", "template", "spec", "restartPolicy"])?.stringValue ?? "Always"
         if policy != "Always" {
@@ -131,7 +140,8 @@ enum KindRules {
             let number = port["port"]?.intValue ?? 0
             if !(1...65_535).contains(number) {
                 causes.append(
-                    .invalid("spec.ports[\(index)].port", "\(number)", "must be between 1 and 65535, inclusive"))
+                    .invalid(
+                        "spec.ports[\(index)].port", "\(number)", "must be between 1 and 65535, inclusive"))
             }
             if ports.count > 1, port["name"]?.stringValue?.isEmpty ?? true {
                 causes.append(.required("spec.ports[\(index)].name"))

@@ -36,7 +36,10 @@ struct PodAdmission {
     /// An update that leaves out what the server assigned means "as before".
     static func keepingAssigned(_ pod: JSONValue, current: JSONValue) -> JSONValue {
         var pod = pod
-        for field in ["nodeName", "enableServiceLinks", "priority", "preemptionPolicy", "serviceAccountName", "serviceAccount"]
+        for field in [
+            "nodeName", "enableServiceLinks", "priority", "preemptionPolicy", "serviceAccountName",
+            "serviceAccount",
+        ]
         where pod.value(at: ["spec", field]) == nil {
             pod.set(current.value(at: ["spec", field]), at: ["spec", field])
         }
@@ -71,10 +74,14 @@ struct PodAdmission {
                 containers.map { container in
                     var container = container
                     let mounts = container["volumeMounts"]?.arrayValue ?? []
-                    if mounts.contains(where: { $0["mountPath"] == .string(tokenMountPath) }) { return container }
+                    if mounts.contains(where: { $0["mountPath"] == .string(tokenMountPath) }) {
+                        return container
+                    }
                     isUsed = true
                     container["volumeMounts"] = .array(
-                        mounts + [["name": .string(volume), "readOnly": true, "mountPath": .string(tokenMountPath)]])
+                        mounts + [
+                            ["name": .string(volume), "readOnly": true, "mountPath": .string(tokenMountPath)]
+                        ])
                     return container
                 })
         }
@@ -85,7 +92,10 @@ struct PodAdmission {
             [
                 "downwardAPI": [
                     "items": [
-                        ["path": "namespace", "fieldRef": ["apiVersion": "v1", "fieldPath": "metadata.namespace"]]
+                        [
+                            "path": "namespace",
+                            "fieldRef": ["apiVersion": "v1", "fieldPath": "metadata.namespace"],
+                        ]
                     ]
                 ]
             ],

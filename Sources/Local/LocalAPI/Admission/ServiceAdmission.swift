@@ -20,7 +20,8 @@ struct ServiceAdmission {
         } else {
             try assignAddress(&spec, service: service, current: current, others: others, kind: kind)
             let fixed: [(String, JSONValue)] = [
-                ("internalTrafficPolicy", "Cluster"), ("ipFamilies", ["IPv4"]), ("ipFamilyPolicy", "SingleStack"),
+                ("internalTrafficPolicy", "Cluster"), ("ipFamilies", ["IPv4"]),
+                ("ipFamilyPolicy", "SingleStack"),
             ]
             for (field, value) in fixed where spec[field] == nil { spec[field] = value }
         }
@@ -35,7 +36,8 @@ struct ServiceAdmission {
     }
 
     private func assignAddress(
-        _ spec: inout JSONValue, service: JSONValue, current: JSONValue?, others: [JSONValue], kind: KindDescription
+        _ spec: inout JSONValue, service: JSONValue, current: JSONValue?, others: [JSONValue],
+        kind: KindDescription
     ) throws {
         var address = spec["clusterIP"]?.stringValue ?? ""
         if address.isEmpty { address = current?.value(at: ["spec", "clusterIP"])?.stringValue ?? "" }
@@ -44,7 +46,9 @@ struct ServiceAdmission {
         if address.isEmpty {
             let free = (Self.reservedAddresses..<max(Self.reservedAddresses, range.count - 1)).lazy
                 .map(range.address).first { !taken.contains($0) }
-            guard let free else { throw StatusError.internalError("no free address is left in the service range") }
+            guard let free else {
+                throw StatusError.internalError("no free address is left in the service range")
+            }
             address = free
         } else if address != "None" {
             if !range.contains(address) {
@@ -61,22 +65,31 @@ struct ServiceAdmission {
     }
 
     private func assignNodePorts(
-        _ spec: inout JSONValue, service: JSONValue, current: JSONValue?, others: [JSONValue], kind: KindDescription
+        _ spec: inout JSONValue, service: JSONValue, current: JSONValue?, others: [JSONValue],
+        kind: KindDescription
     ) throws {
         var taken = Set(
-            others.flatMap { $0.value(at: ["spec", "ports"])?.arrayValue ?? [] }.compactMap { $0["nodePort"]?.intValue })
+            others.flatMap { $0.value(at: ["spec", "ports"])?.arrayValue ?? [] }.compactMap {
+                $0["nodePort"]?.intValue
+            })
         let before = current?.value(at: ["spec", "ports"])?.arrayValue ?? []
         var ports = spec["ports"]?.arrayValue ?? []
         for index in ports.indices {
-            let kept = before.first { $0["port"] == ports[index]["port"] && $0["protocol"] == ports[index]["protocol"] }
+            let kept = before.first {
+                $0["port"] == ports[index]["port"] && $0["protocol"] == ports[index]["protocol"]
+            }
             let wanted = ports[index]["nodePort"]?.intValue ?? 0
             if wanted != 0 {
                 guard Self.nodePorts.contains(wanted), !taken.contains(wanted) else {
-                    let why = taken.contains(wanted) ? "provided port is already allocated" : "not in the valid range"
+                    let why =
+                        taken.contains(wanted)
+                        ? "provided port is already allocated" : "not in the valid range"
                     throw StatusError.invalid(
                         kind, service.name, [.invalid("spec.ports[\(index)].nodePort", "\(wanted)", why)])
                 }
-            } else if let port = kept?["nodePort"]?.intValue ?? Self.nodePorts.first(where: { !taken.contains($0) }) {
+            } else if let port = kept?["nodePort"]?.intValue
+                ?? Self.nodePorts.first(where: { !taken.contains($0) })
+            {
                 ports[index]["nodePort"] = .int(Int64(port))
             }
             if let port = ports[index]["nodePort"]?.intValue { taken.insert(port) }

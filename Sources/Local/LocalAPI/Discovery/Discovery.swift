@@ -6,8 +6,10 @@ struct Discovery {
 
     /// The version of Kubernetes whose behaviour is followed; `+linkerd` says that this is not it.
     static let version: JSONValue = [
-        "major": "1", "minor": "32", "gitVersion": "v1.32.0+linkerd", "gitCommit": "", "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "swift", "compiler": "swiftc", "platform": "linux/amd64",
+        "major": "1", "minor": "32", "gitVersion": "v1.32.0+linkerd", "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "swift", "compiler": "swiftc",
+        "platform": "linux/amd64",
     ]
 
     private static let verbs: JSONValue = [
@@ -56,7 +58,8 @@ struct Discovery {
             + reviews.map { review in
                 [
                     "name": .string(review.plural), "singularName": .string(review.kind.lowercased()),
-                    "namespaced": .bool(review.isNamespaced), "kind": .string(review.kind), "verbs": ["create"],
+                    "namespaced": .bool(review.isNamespaced), "kind": .string(review.kind),
+                    "verbs": ["create"],
                 ]
             }
         return [
@@ -68,14 +71,18 @@ struct Discovery {
     /// `/`.
     var rootPaths: JSONValue {
         let versions = apiVersions.map { $0.contains("/") ? "/apis/\($0)" : "/api/\($0)" }
-        let paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+        let paths = [
+            "/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
+        ]
         return ["paths": .array((paths + versions).sorted().map { .string($0) })]
     }
 
     /// Every group and version served, the core one first.
     var apiVersions: [String] {
         var seen: Set<String> = []
-        return (kinds.kinds.map(\.apiVersion) + Self.reviews.keys.sorted()).filter { seen.insert($0).inserted }
+        return (kinds.kinds.map(\.apiVersion) + Self.reviews.keys.sorted()).filter {
+            seen.insert($0).inserted
+        }
     }
 
     private var groupNames: [String] {
@@ -86,7 +93,10 @@ struct Discovery {
 
     private func document(_ group: String) -> JSONValue {
         let versions = apiVersions.filter { $0.hasPrefix(group + "/") }.map { apiVersion -> JSONValue in
-            ["groupVersion": .string(apiVersion), "version": .string(String(apiVersion.dropFirst(group.count + 1)))]
+            [
+                "groupVersion": .string(apiVersion),
+                "version": .string(String(apiVersion.dropFirst(group.count + 1))),
+            ]
         }
         return [
             "name": .string(group), "versions": .array(versions), "preferredVersion": versions.first ?? [:],
@@ -95,7 +105,8 @@ struct Discovery {
 
     private func entries(_ kind: KindDescription) -> [JSONValue] {
         var main: JSONValue = [
-            "name": .string(kind.plural), "singularName": .string(kind.singular), "namespaced": .bool(kind.isNamespaced),
+            "name": .string(kind.plural), "singularName": .string(kind.singular),
+            "namespaced": .bool(kind.isNamespaced),
             "kind": .string(kind.kind), "verbs": Self.verbs, "storageVersionHash": "",
         ]
         if !kind.shortNames.isEmpty { main["shortNames"] = .array(kind.shortNames.map { .string($0) }) }
@@ -103,7 +114,8 @@ struct Discovery {
         return [main] + kind.subresources.map { subresource(kind, $0) }
     }
 
-    private func subresource(_ kind: KindDescription, _ subresource: KindDescription.Subresource) -> JSONValue {
+    private func subresource(_ kind: KindDescription, _ subresource: KindDescription.Subresource) -> JSONValue
+    {
         var entry: JSONValue = [
             "name": .string("\(kind.plural)/\(subresource.rawValue)"), "singularName": "",
             "namespaced": .bool(kind.isNamespaced), "kind": .string(kind.kind),
@@ -119,7 +131,9 @@ struct Discovery {
         case .portforward, .exec, .attach:
             entry["verbs"] = ["create", "get"]
             entry["kind"] = .string(
-                subresource == .exec ? "PodExecOptions" : subresource == .attach ? "PodAttachOptions" : "PodPortForwardOptions")
+                subresource == .exec
+                    ? "PodExecOptions" : subresource == .attach ? "PodAttachOptions" : "PodPortForwardOptions"
+            )
         case .proxy:
             entry["verbs"] = ["create", "delete", "get", "patch", "update"]
             entry["kind"] = .string("\(kind.kind)ProxyOptions")

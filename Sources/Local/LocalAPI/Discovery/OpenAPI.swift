@@ -23,7 +23,9 @@ struct OpenAPI {
         guard path.count >= 2, path[1] == "v3" else { throw .unknownPath }
         if path.count == 2 { return .json(index) }
         let apiVersion = path.dropFirst(3).joined(separator: "/")
-        guard path.count > 3, Discovery(kinds: kinds).apiVersions.contains(apiVersion) else { throw .unknownPath }
+        guard path.count > 3, Discovery(kinds: kinds).apiVersions.contains(apiVersion) else {
+            throw .unknownPath
+        }
         return .json(versionThree(apiVersion))
     }
 
@@ -54,7 +56,8 @@ struct OpenAPI {
             let collection = "\(prefix)\(scope)/\(kind.plural)"
             paths[collection] = ["get": operation(kind, "list"), "post": operation(kind, "post")]
             paths[collection + "/{name}"] = [
-                "get": operation(kind, "get"), "put": operation(kind, "put"), "patch": operation(kind, "patch"),
+                "get": operation(kind, "get"), "put": operation(kind, "put"),
+                "patch": operation(kind, "patch"),
                 "delete": operation(kind, "delete"),
             ]
         }
@@ -151,7 +154,10 @@ struct SchemaWriter {
         case .any: ["type": "object", "x-kubernetes-preserve-unknown-fields": true]
         case .object(let name, let retainKeys):
             retainKeys
-                ? ["allOf": [["$ref": .string(reference + name)]], "x-kubernetes-patch-strategy": "retainKeys"]
+                ? [
+                    "allOf": [["$ref": .string(reference + name)]],
+                    "x-kubernetes-patch-strategy": "retainKeys",
+                ]
                 : ["$ref": .string(reference + name)]
         case .map(let element): ["type": "object", "additionalProperties": schema(element)]
         case .list(let element, let rule): list(element, rule)

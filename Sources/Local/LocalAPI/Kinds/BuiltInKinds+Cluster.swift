@@ -3,20 +3,24 @@ extension BuiltInKinds {
         KindDescription(
             "discovery.k8s.io/v1", "EndpointSlice", "endpointslices", schema: "EndpointSlice",
             columns: TableColumn.list(
-                "AddressType|string|0|.addressType", "Ports|string|0|@slicePorts", "Endpoints|string|0|@sliceEndpoints",
+                "AddressType|string|0|.addressType", "Ports|string|0|@slicePorts",
+                "Endpoints|string|0|@sliceEndpoints",
                 "Age"),
             immutable: ["addressType"]),
         KindDescription(
             "networking.k8s.io/v1", "Ingress", "ingresses", short: ["ing"], schema: "Ingress",
             columns: TableColumn.list(
-                "Class|string|0|@ingressClass", "Hosts|string|0|@ingressHosts", "Address|string|0|@ingressAddress",
+                "Class|string|0|@ingressClass", "Hosts|string|0|@ingressHosts",
+                "Address|string|0|@ingressAddress",
                 "Ports|string|0|@ingressPorts", "Age"),
             sub: [.status]),
         KindDescription(
-            "networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced: false, schema: "IngressClass",
+            "networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced: false,
+            schema: "IngressClass",
             columns: TableColumn.list("Controller|string|0|.spec.controller", "Age")),
         KindDescription(
-            "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short: ["netpol"], schema: "NetworkPolicy",
+            "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short: ["netpol"],
+            schema: "NetworkPolicy",
             columns: TableColumn.list("Pod-Selector|string|0|@podSelector", "Age")),
     ]
 
@@ -28,13 +32,15 @@ extension BuiltInKinds {
             "rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", schema: "RoleBinding",
             columns: bindingColumns, immutable: ["roleRef"]),
         KindDescription(
-            "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced: false, schema: "ClusterRole",
+            "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced: false,
+            schema: "ClusterRole",
             columns: TableColumn.list("Created At|date|0|.metadata.creationTimestamp")),
         KindDescription(
             "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced: false,
             schema: "ClusterRoleBinding", columns: bindingColumns, immutable: ["roleRef"]),
         KindDescription(
-            "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short: ["pdb"], schema: "PodDisruptionBudget",
+            "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short: ["pdb"],
+            schema: "PodDisruptionBudget",
             columns: TableColumn.list(
                 "Min Available|string|0|@minAvailable", "Max Unavailable|string|0|@maxUnavailable",
                 "Allowed Disruptions|integer|0|@allowedDisruptions", "Age"),
@@ -63,13 +69,16 @@ extension BuiltInKinds {
             schema: "StorageClass",
             columns: TableColumn.list(
                 "Provisioner|string|0|.provisioner", "ReclaimPolicy|string|0|.reclaimPolicy",
-                "VolumeBindingMode|string|0|.volumeBindingMode", "AllowVolumeExpansion|boolean|0|@allowExpansion", "Age"),
+                "VolumeBindingMode|string|0|.volumeBindingMode",
+                "AllowVolumeExpansion|boolean|0|@allowExpansion", "Age"),
             immutable: ["provisioner", "parameters", "reclaimPolicy"]),
         KindDescription(
-            "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+            "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration",
+            "mutatingwebhookconfigurations",
             namespaced: false, schema: "MutatingWebhookConfiguration", columns: webhookColumns),
         KindDescription(
-            "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+            "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration",
+            "validatingwebhookconfigurations",
             namespaced: false, schema: "ValidatingWebhookConfiguration", columns: webhookColumns),
         KindDescription(
             "apiregistration.k8s.io/v1", "APIService", "apiservices", categories: ["api-extensions"],

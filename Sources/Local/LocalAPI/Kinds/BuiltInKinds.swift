@@ -9,18 +9,23 @@ enum BuiltInKinds {
         KindDescription(
             "v1", "Pod", "pods", short: ["po"], categories: ["all"], schema: "Pod",
             columns: TableColumn.list(
-                "Ready|string|0|@podReady", "Status|string|0|@podStatus", "Restarts|string|0|@podRestarts", "Age",
+                "Ready|string|0|@podReady", "Status|string|0|@podStatus", "Restarts|string|0|@podRestarts",
+                "Age",
                 "IP|string|1|@podIP", "Node|string|1|@podNode", "Nominated Node|string|1|@podNominated",
                 "Readiness Gates|string|1|@podGates"),
             select: [
                 "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
                 "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
             ],
-            sub: [.status, .log, .portforward, .proxy, .eviction, .binding, .exec, .attach, .ephemeralcontainers]),
+            sub: [
+                .status, .log, .portforward, .proxy, .eviction, .binding, .exec, .attach,
+                .ephemeralcontainers,
+            ]),
         KindDescription(
             "v1", "Service", "services", short: ["svc"], categories: ["all"], schema: "Service",
             columns: TableColumn.list(
-                "Type|string|0|.spec.type", "Cluster-IP|string|0|@clusterIP", "External-IP|string|0|@externalIP",
+                "Type|string|0|.spec.type", "Cluster-IP|string|0|@clusterIP",
+                "External-IP|string|0|@externalIP",
                 "Port(s)|string|0|@servicePorts", "Age", "Selector|string|1|@serviceSelector"),
             select: ["spec.clusterIP", "spec.type"], sub: [.status, .proxy]),
         KindDescription(
@@ -31,7 +36,8 @@ enum BuiltInKinds {
             columns: TableColumn.list("Data|string|0|@dataCount", "Age")),
         KindDescription(
             "v1", "Secret", "secrets", schema: "Secret",
-            columns: TableColumn.list("Type|string|0|.type", "Data|string|0|@dataCount", "Age"), select: ["type"],
+            columns: TableColumn.list("Type|string|0|.type", "Data|string|0|@dataCount", "Age"),
+            select: ["type"],
             immutable: ["type"]),
         KindDescription(
             "v1", "ServiceAccount", "serviceaccounts", short: ["sa"], schema: "ServiceAccount",
@@ -39,8 +45,10 @@ enum BuiltInKinds {
         KindDescription(
             "v1", "Event", "events", short: ["ev"], schema: "Event", columns: eventColumns,
             select: [
-                "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-                "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+                "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
+                "reason",
                 "reportingComponent", "source", "type",
             ]),
         KindDescription(
@@ -57,7 +65,8 @@ enum BuiltInKinds {
                 "Container-Runtime|string|1|.status.nodeInfo.containerRuntimeVersion"),
             select: ["spec.unschedulable"], sub: [.status]),
         KindDescription(
-            "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short: ["pvc"], schema: "PersistentVolumeClaim",
+            "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short: ["pvc"],
+            schema: "PersistentVolumeClaim",
             columns: TableColumn.list(
                 "Status|string|0|@claimStatus", "Volume|string|0|.spec.volumeName",
                 "Capacity|string|0|@claimCapacity", "Access Modes|string|0|@claimModes",
@@ -68,12 +77,14 @@ enum BuiltInKinds {
             schema: "PersistentVolume",
             columns: TableColumn.list(
                 "Capacity|string|0|.spec.capacity.storage", "Access Modes|string|0|@volumeModes",
-                "Reclaim Policy|string|0|.spec.persistentVolumeReclaimPolicy", "Status|string|0|.status.phase",
+                "Reclaim Policy|string|0|.spec.persistentVolumeReclaimPolicy",
+                "Status|string|0|.status.phase",
                 "Claim|string|0|@volumeClaim", "StorageClass|string|0|.spec.storageClassName",
                 "Reason|string|0|.status.reason", "Age", "VolumeMode|string|1|.spec.volumeMode"),
             sub: [.status]),
         KindDescription(
-            "v1", "ResourceQuota", "resourcequotas", short: ["quota"], schema: "ResourceQuota", sub: [.status]),
+            "v1", "ResourceQuota", "resourcequotas", short: ["quota"], schema: "ResourceQuota", sub: [.status]
+        ),
         KindDescription("v1", "LimitRange", "limitranges", short: ["limits"], schema: "LimitRange"),
         KindDescription(
             "v1", "ReplicationController", "replicationcontrollers", short: ["rc"], categories: ["all"],
@@ -90,12 +101,14 @@ enum BuiltInKinds {
 
     private static let replicaColumns =
         TableColumn.list(
-            "Desired|integer|0|@replicas", "Current|integer|0|@statusReplicas", "Ready|integer|0|@readyReplicas",
+            "Desired|integer|0|@replicas", "Current|integer|0|@statusReplicas",
+            "Ready|integer|0|@readyReplicas",
             "Age") + (workloadColumns + [selectorColumn]).map { TableColumn($0) }
 
     static let workloads: [KindDescription] = [
         KindDescription(
-            "apps/v1", "Deployment", "deployments", short: ["deploy"], categories: ["all"], schema: "Deployment",
+            "apps/v1", "Deployment", "deployments", short: ["deploy"], categories: ["all"],
+            schema: "Deployment",
             columns: TableColumn.list(
                 "Ready|string|0|@readyOfDesired", "Up-to-date|string|0|@updatedReplicas",
                 "Available|string|0|@availableReplicas", "Age")
@@ -103,13 +116,17 @@ enum BuiltInKinds {
             sub: [.status, .scale], immutable: ["spec.selector"]),
         KindDescription(
             "apps/v1", "ReplicaSet", "replicasets", short: ["rs"], categories: ["all"], schema: "ReplicaSet",
-            columns: replicaColumns, select: ["status.replicas"], sub: [.status, .scale], immutable: ["spec.selector"]),
+            columns: replicaColumns, select: ["status.replicas"], sub: [.status, .scale],
+            immutable: ["spec.selector"]),
         KindDescription(
-            "apps/v1", "StatefulSet", "statefulsets", short: ["sts"], categories: ["all"], schema: "StatefulSet",
+            "apps/v1", "StatefulSet", "statefulsets", short: ["sts"], categories: ["all"],
+            schema: "StatefulSet",
             columns: TableColumn.list("Ready|string|0|@readyOfDesired", "Age")
                 + workloadColumns.map { TableColumn($0) },
             sub: [.status, .scale],
-            immutable: ["spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"]),
+            immutable: [
+                "spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates",
+            ]),
         KindDescription(
             "apps/v1", "DaemonSet", "daemonsets", short: ["ds"], categories: ["all"], schema: "DaemonSet",
             columns: TableColumn.list(
@@ -120,7 +137,8 @@ enum BuiltInKinds {
             sub: [.status], immutable: ["spec.selector"]),
         KindDescription(
             "apps/v1", "ControllerRevision", "controllerrevisions", schema: "ControllerRevision",
-            columns: TableColumn.list("Controller|string|0|@controller", "Revision|integer|0|.revision", "Age"),
+            columns: TableColumn.list(
+                "Controller|string|0|@controller", "Revision|integer|0|.revision", "Age"),
             immutable: ["data"]),
         KindDescription(
             "batch/v1", "Job", "jobs", categories: ["all"], schema: "Job",
@@ -133,7 +151,8 @@ enum BuiltInKinds {
         KindDescription(
             "batch/v1", "CronJob", "cronjobs", short: ["cj"], categories: ["all"], schema: "CronJob",
             columns: TableColumn.list(
-                "Schedule|string|0|.spec.schedule", "Timezone|string|0|@timeZone", "Suspend|boolean|0|.spec.suspend",
+                "Schedule|string|0|.spec.schedule", "Timezone|string|0|@timeZone",
+                "Suspend|boolean|0|.spec.suspend",
                 "Active|integer|0|@activeCount", "Last Schedule|string|0|@lastSchedule", "Age"),
             sub: [.status]),
     ]

@@ -15,7 +15,9 @@ struct KindCatalogue: Sendable {
     }
 
     /// The kind served under a group, version and plural; `nil` when there is none.
-    func kind(apiVersion: String, plural: String) -> KindDescription? { byResource["\(apiVersion)/\(plural)"] }
+    func kind(apiVersion: String, plural: String) -> KindDescription? {
+        byResource["\(apiVersion)/\(plural)"]
+    }
 
     /// The kind with a qualified name such as `deployments.apps`.
     func kind(qualifiedName: String) -> KindDescription? { kinds.first { $0.qualifiedName == qualifiedName } }
@@ -29,7 +31,8 @@ struct KindCatalogue: Sendable {
 /// Kinds described by CustomResourceDefinition objects: stored without a schema.
 enum CustomKinds {
     static func kinds(of definition: JSONValue) -> [KindDescription] {
-        guard let spec = definition["spec"], let group = spec["group"]?.stringValue, let names = spec["names"],
+        guard let spec = definition["spec"], let group = spec["group"]?.stringValue,
+            let names = spec["names"],
             let kind = names["kind"]?.stringValue, let plural = names["plural"]?.stringValue
         else { return [] }
         let versions = (spec["versions"]?.arrayValue ?? []).filter { $0["served"]?.boolValue != false }

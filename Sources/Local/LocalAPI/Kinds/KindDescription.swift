@@ -26,7 +26,8 @@ struct KindDescription: Sendable, Hashable {
     let immutableFields: [String]
 
     init(
-        _ apiVersion: String, _ kind: String, _ plural: String, short: [String] = [], categories: [String] = [],
+        _ apiVersion: String, _ kind: String, _ plural: String, short: [String] = [],
+        categories: [String] = [],
         namespaced: Bool = true, schema: String? = nil, columns: [TableColumn] = [], select: [String] = [],
         sub: [Subresource] = [], immutable: [String] = [], singular: String? = nil
     ) {

@@ -43,7 +43,8 @@ struct ProtobufReader {
         return object
     }
 
-    private static let damaged = StatusError.badRequest("the object provided is unrecognized: malformed protobuf")
+    private static let damaged = StatusError.badRequest(
+        "the object provided is unrecognized: malformed protobuf")
 
     private struct Field {
         let number: Int
@@ -73,7 +74,8 @@ struct ProtobufReader {
                 try add(field, name, declared, keepsZero: keepsZero, depth: depth, to: &members)
             case nil:
                 let text = place.map(String.init).joined(separator: ".")
-                throw .unsupportedMediaType("field \(text) of \(type) is not read in protobuf; send application/json")
+                throw .unsupportedMediaType(
+                    "field \(text) of \(type) is not read in protobuf; send application/json")
             }
         }
     }
@@ -118,11 +120,13 @@ struct ProtobufReader {
         case .number: return .double(Double(bitPattern: field.number64))
         case .bytes: return .string(Base64.text(Array(field.bytes.readableBytesView)))
         case .object(let name, _): return try message(field.bytes, type: name, depth: depth + 1)
-        case .quantity: return .string(try Self.fields(field.bytes).first.map { String(buffer: $0.bytes) } ?? "0")
+        case .quantity:
+            return .string(try Self.fields(field.bytes).first.map { String(buffer: $0.bytes) } ?? "0")
         case .time:
             let seconds = try Self.fields(field.bytes).first { $0.number == 1 }?.number64 ?? 0
             if seconds == 0 { return .null }
-            return .string(Timestamp.text(Date(timeIntervalSince1970: TimeInterval(Int64(bitPattern: seconds)))))
+            return .string(
+                Timestamp.text(Date(timeIntervalSince1970: TimeInterval(Int64(bitPattern: seconds)))))
         case .intOrString:
             let parts = try Self.fields(field.bytes)
             if parts.first(where: { $0.number == 1 })?.number64 == 1 {
@@ -145,7 +149,9 @@ struct ProtobufReader {
                 guard let value = varint(&bytes) else { throw damaged }
                 fields.append(Field(number: number, number64: value, bytes: ByteBuffer()))
             case 1:
-                guard let value = bytes.readInteger(endianness: .little, as: UInt64.self) else { throw damaged }
+                guard let value = bytes.readInteger(endianness: .little, as: UInt64.self) else {
+                    throw damaged
+                }
                 fields.append(Field(number: number, number64: value, bytes: ByteBuffer()))
             case 2:
                 guard let length = varint(&bytes), let count = Int(exactly: length),
@@ -153,7 +159,9 @@ struct ProtobufReader {
                 else { throw damaged }
                 fields.append(Field(number: number, number64: 0, bytes: slice))
             case 5:
-                guard let value = bytes.readInteger(endianness: .little, as: UInt32.self) else { throw damaged }
+                guard let value = bytes.readInteger(endianness: .little, as: UInt32.self) else {
+                    throw damaged
+                }
                 fields.append(Field(number: number, number64: UInt64(value), bytes: ByteBuffer()))
             default: throw damaged
             }

@@ -56,7 +56,9 @@ struct SchemaLibrary: Sendable {
         for text in texts { add(text) }
         for type in types.values {
             for field in type.fields.values {
-                if let missing = missingReference(field.type) { mistakes.append("\(type.name).\(field.name): \(missing)") }
+                if let missing = missingReference(field.type) {
+                    mistakes.append("\(type.name).\(field.name): \(missing)")
+                }
             }
         }
     }
@@ -84,7 +86,9 @@ struct SchemaLibrary: Sendable {
     }
 
     private mutating func store(_ type: SchemaType) {
-        if types.updateValue(type, forKey: type.name) != nil { mistakes.append("\(type.name): defined twice") }
+        if types.updateValue(type, forKey: type.name) != nil {
+            mistakes.append("\(type.name): defined twice")
+        }
     }
 
     private static func field(_ token: Substring) -> SchemaField? {
@@ -98,12 +102,14 @@ struct SchemaLibrary: Sendable {
         }
         let isRequired = rest.hasSuffix("!")
         if isRequired { rest = rest.dropLast() }
-        return SchemaField(name: name, type: fieldType(rest), isRequired: isRequired, defaultValue: defaultValue)
+        return SchemaField(
+            name: name, type: fieldType(rest), isRequired: isRequired, defaultValue: defaultValue)
     }
 
     private static func literal(_ text: String) -> JSONValue {
         let isJSON =
-            text == "true" || text == "false" || text.first.map { "{[".contains($0) } == true || Int(text) != nil
+            text == "true" || text == "false" || text.first.map { "{[".contains($0) } == true
+            || Int(text) != nil
         if isJSON, let value = try? JSONValue(parsing: text) { return value }  // Anything else is a string.
         return .string(text)
     }
@@ -111,7 +117,8 @@ struct SchemaLibrary: Sendable {
     private static func fieldType(_ text: Substring) -> FieldType {
         if text.hasPrefix("[]") {
             let parts = text.dropFirst(2).split(separator: "/", maxSplits: 1)
-            let merge: ListMerge = parts.count < 2 ? .replace : parts[1] == "+" ? .asSet : .byKey(String(parts[1]))
+            let merge: ListMerge =
+                parts.count < 2 ? .replace : parts[1] == "+" ? .asSet : .byKey(String(parts[1]))
             return .list(fieldType(parts[0]), merge)
         }
         if text.hasPrefix("{}") { return .map(fieldType(text.dropFirst(2))) }

@@ -1,7 +1,11 @@
 import MeshModel
 
 /// How unknown and duplicate fields of a request are treated (the `fieldValidation` parameter).
-enum FieldValidation: String, Sendable { case ignore = "Ignore", warn = "Warn", strict = "Strict" }
+enum FieldValidation: String, Sendable {
+    case ignore = "Ignore"
+    case warn = "Warn"
+    case strict = "Strict"
+}
 
 /// Reads an object by its schema: drops nulls and unknown fields, reports them, and checks types.
 struct SchemaDecoder {
@@ -15,10 +19,13 @@ struct SchemaDecoder {
 
     /// The object with only what its kind knows. Custom kinds keep everything outside `metadata`.
     mutating func decode(_ object: JSONValue, kind: KindDescription) -> JSONValue {
-        if let schema = kind.schema { return value(object, type: .object(schema, retainKeys: false), path: "") }
+        if let schema = kind.schema {
+            return value(object, type: .object(schema, retainKeys: false), path: "")
+        }
         var result = object
         if let metadata = object["metadata"] {
-            result["metadata"] = value(metadata, type: .object("ObjectMeta", retainKeys: false), path: "metadata")
+            result["metadata"] = value(
+                metadata, type: .object("ObjectMeta", retainKeys: false), path: "metadata")
         }
         return result
     }
@@ -43,7 +50,8 @@ struct SchemaDecoder {
         }
     }
 
-    private mutating func object(_ members: [String: JSONValue], type name: String, path: String) -> JSONValue {
+    private mutating func object(_ members: [String: JSONValue], type name: String, path: String) -> JSONValue
+    {
         guard let type = library[name] else { return .object(members) }
         var result: [String: JSONValue] = [:]
         for (key, member) in members {
@@ -61,7 +69,8 @@ struct SchemaDecoder {
     private mutating func scalar(_ value: JSONValue, type: FieldType, path: String) -> JSONValue {
         switch (type, value) {
         case (.string, .string), (.boolean, .bool), (.integer, .int), (.intOrString, .int),
-            (.intOrString, .string), (.quantity, .string), (.time, .string), (.number, .int), (.number, .double):
+            (.intOrString, .string), (.quantity, .string), (.time, .string), (.number, .int),
+            (.number, .double):
             return value
         case (.quantity, .int(let number)): return .string(String(number))
         case (.quantity, .double(let number)): return .string(String(number))

@@ -30,7 +30,9 @@ struct SchemaRules {
             guard let type = library[name] else { return [] }
             return type.fields.values.sorted { $0.name < $1.name }.flatMap { field -> [FieldCause] in
                 let fieldPath = path.isEmpty ? field.name : "\(path).\(field.name)"
-                guard let member = members[field.name] else { return field.isRequired ? [.required(fieldPath)] : [] }
+                guard let member = members[field.name] else {
+                    return field.isRequired ? [.required(fieldPath)] : []
+                }
                 if field.isRequired, Self.isEmpty(member) { return [.required(fieldPath)] }
                 return missing(member, type: field.type, path: fieldPath)
             }
@@ -92,7 +94,9 @@ enum ObjectName {
 
     static func isLabel(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
-        guard (1...labelBytesMax).contains(bytes.count), let first = bytes.first, let last = bytes.last else { return false }
+        guard (1...labelBytesMax).contains(bytes.count), let first = bytes.first, let last = bytes.last else {
+            return false
+        }
         return isAlphanumeric(first) && isAlphanumeric(last)
             && bytes.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
     }
@@ -108,6 +112,7 @@ enum ObjectName {
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+            || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
 }

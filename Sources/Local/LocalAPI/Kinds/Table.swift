@@ -4,7 +4,11 @@ import MeshModel
 /// Objects as the rows of a Table (`meta.k8s.io`), which is what `kubectl get` prints.
 struct Table {
     /// What each row carries of its object.
-    enum Inclusion: String { case none = "None", metadata = "Metadata", object = "Object" }
+    enum Inclusion: String {
+        case none = "None"
+        case metadata = "Metadata"
+        case object = "Object"
+    }
 
     let kind: KindDescription
     let version: String

@@ -4,7 +4,8 @@ import MeshModel
 extension TableCells {
     static let cluster: [String: Computation] = [
         "nodeStatus": { cells in
-            let ready = cells.list("status", "conditions").first { $0["type"] == "Ready" }?["status"]?.stringValue
+            let ready = cells.list("status", "conditions").first { $0["type"] == "Ready" }?["status"]?
+                .stringValue
             let word = ready == "True" ? "Ready" : ready == nil ? "Unknown" : "NotReady"
             let isCordoned = cells.object.value(at: ["spec", "unschedulable"]) == true
             return .string(isCordoned ? word + ",SchedulingDisabled" : word)
@@ -21,7 +22,8 @@ extension TableCells {
             .string(cells.object.isTerminating ? "Terminating" : cells.text("status", "phase"))
         },
         "claimCapacity": { cells in
-            .string(cells.text("spec", "volumeName").isEmpty ? "" : cells.text("status", "capacity", "storage"))
+            .string(
+                cells.text("spec", "volumeName").isEmpty ? "" : cells.text("status", "capacity", "storage"))
         },
         "claimModes": { cells in
             let isBound = !cells.text("spec", "volumeName").isEmpty
@@ -70,7 +72,8 @@ extension TableCells {
 
     private var eventTime: String? {
         let times = [
-            text("lastTimestamp"), text("series", "lastObservedTime"), text("eventTime"), text("firstTimestamp"),
+            text("lastTimestamp"), text("series", "lastObservedTime"), text("eventTime"),
+            text("firstTimestamp"),
         ]
         return times.first { !$0.isEmpty }
     }

@@ -8,7 +8,9 @@ extension TableCells {
     static let network: [String: Computation] = [
         "clusterIP": { orNone($0.text("spec", "clusterIP")) },
         "externalIP": { cells in
-            if cells.text("spec", "type") == "ExternalName" { return .string(cells.text("spec", "externalName")) }
+            if cells.text("spec", "type") == "ExternalName" {
+                return .string(cells.text("spec", "externalName"))
+            }
             let given = cells.list("spec", "externalIPs").compactMap(\.stringValue)
             let balanced = cells.list("status", "loadBalancer", "ingress").compactMap {
                 ($0["ip"] ?? $0["hostname"])?.stringValue
@@ -37,7 +39,10 @@ extension TableCells {
             return .string(shortened(all, empty: "<none>"))
         },
         "slicePorts": { cells in
-            .string(shortened(cells.list("ports").map { $0["port"]?.intValue.map(String.init) ?? "*" }, empty: "<unset>"))
+            .string(
+                shortened(
+                    cells.list("ports").map { $0["port"]?.intValue.map(String.init) ?? "*" }, empty: "<unset>"
+                ))
         },
         "sliceEndpoints": { cells in
             let addresses = cells.list("endpoints").flatMap { $0["addresses"]?.arrayValue ?? [] }
@@ -49,7 +54,9 @@ extension TableCells {
             return .string(shortened(hosts, empty: "*"))
         },
         "ingressAddress": { cells in
-            let all = cells.list("status", "loadBalancer", "ingress").compactMap { ($0["ip"] ?? $0["hostname"])?.stringValue }
+            let all = cells.list("status", "loadBalancer", "ingress").compactMap {
+                ($0["ip"] ?? $0["hostname"])?.stringValue
+            }
             return .string(all.joined(separator: ","))
         },
         "ingressPorts": { .string($0.list("spec", "tls").isEmpty ? "80" : "80, 443") },

@@ -41,7 +41,9 @@ extension TableCells {
             reason = initial
         } else {
             for status in list("status", "containerStatuses").reversed() {
-                if let waiting = status.value(at: ["state", "waiting", "reason"])?.stringValue, !waiting.isEmpty {
+                if let waiting = status.value(at: ["state", "waiting", "reason"])?.stringValue,
+                    !waiting.isEmpty
+                {
                     reason = waiting
                 } else if let terminated = status.value(at: ["state", "terminated"]) {
                     reason = Self.terminationReason(terminated)
@@ -86,7 +88,9 @@ extension TableCells {
     private var podRestarts: String {
         let statuses =
             list("status", "containerStatuses")
-            + list("status", "initContainerStatuses").filter { sidecars.contains($0["name"]?.stringValue ?? "") }
+            + list("status", "initContainerStatuses").filter {
+                sidecars.contains($0["name"]?.stringValue ?? "")
+            }
         let count = statuses.reduce(0) { $0 + ($1["restartCount"]?.intValue ?? 0) }
         let last = statuses.compactMap {
             $0.value(at: ["lastState", "terminated", "finishedAt"])?.stringValue.flatMap(Timestamp.parse)

@@ -18,7 +18,9 @@ struct TableCells {
     }
 
     private func custom(_ path: String, column: TableColumn) -> JSONValue {
-        guard let value = SimpleJSONPath.value(path, in: object) else { return column.type == "string" ? "" : .null }
+        guard let value = SimpleJSONPath.value(path, in: object) else {
+            return column.type == "string" ? "" : .null
+        }
         switch column.type {
         case "date": return .string(age(of: value.stringValue))
         case "string":
@@ -33,6 +35,9 @@ struct TableCells {
     private static let computations: [String: Computation] =
         general.merging(pods) { first, _ in first }.merging(workloads) { first, _ in first }
         .merging(network) { first, _ in first }.merging(cluster) { first, _ in first }
+
+    /// Whether a computation has a name.
+    static func isKnown(_ name: String) -> Bool { computations[name] != nil }
 
     // Shared readers.
 
@@ -51,7 +56,8 @@ struct TableCells {
 
     static func labels(_ labels: JSONValue?) -> JSONValue {
         orNone(
-            (labels?.objectValue ?? [:]).map { "\($0)=\($1.stringValue ?? "")" }.sorted().joined(separator: ","))
+            (labels?.objectValue ?? [:]).map { "\($0)=\($1.stringValue ?? "")" }.sorted().joined(
+                separator: ","))
     }
 
     private static let general: [String: Computation] = [
@@ -64,7 +70,8 @@ struct TableCells {
         "controller": { cells in
             let owner = cells.object.ownerReferences.first { $0["controller"] == true }
             let kind = owner?["kind"]?.stringValue ?? ""
-            return orNone(owner.map { _ in "\(kind.lowercased())/\(owner?["name"]?.stringValue ?? "")" } ?? "")
+            return orNone(
+                owner.map { _ in "\(kind.lowercased())/\(owner?["name"]?.stringValue ?? "")" } ?? "")
         },
     ]
 
@@ -72,7 +79,9 @@ struct TableCells {
         "replicas": { .int(Int64($0.number("spec", "replicas"))) },
         "statusReplicas": { .int(Int64($0.number("status", "replicas"))) },
         "readyReplicas": { .int(Int64($0.number("status", "readyReplicas"))) },
-        "readyOfDesired": { .string("\($0.number("status", "readyReplicas"))/\($0.number("spec", "replicas"))") },
+        "readyOfDesired": {
+            .string("\($0.number("status", "readyReplicas"))/\($0.number("spec", "replicas"))")
+        },
         "updatedReplicas": { .string(String($0.number("status", "updatedReplicas"))) },
         "availableReplicas": { .string(String($0.number("status", "availableReplicas"))) },
         "desiredScheduled": { .int(Int64($0.number("status", "desiredNumberScheduled"))) },
@@ -90,7 +99,9 @@ struct TableCells {
         },
         "jobStatus": { cells in
             func holds(_ type: String) -> Bool {
-                cells.list("status", "conditions").contains { $0["type"] == .string(type) && $0["status"] == "True" }
+                cells.list("status", "conditions").contains {
+                    $0["type"] == .string(type) && $0["status"] == "True"
+                }
             }
             if holds("Complete") { return "Complete" }
             if holds("Failed") { return "Failed" }
@@ -99,7 +110,9 @@ struct TableCells {
         },
         "jobCompletions": { cells in
             let done = cells.number("status", "succeeded")
-            if let wanted = cells.object.value(at: ["spec", "completions"])?.intValue { return .string("\(done)/\(wanted)") }
+            if let wanted = cells.object.value(at: ["spec", "completions"])?.intValue {
+                return .string("\(done)/\(wanted)")
+            }
             let parallel = cells.number("spec", "parallelism")
             return .string(parallel > 1 ? "\(done)/1 of \(parallel)" : "\(done)/1")
         },
@@ -118,7 +131,8 @@ struct TableCells {
 
     private func containerField(_ field: String) -> String {
         let spec = object.value(at: ["spec", "template", "spec"]) ?? object["spec"]
-        return (spec?["containers"]?.arrayValue ?? []).compactMap { $0[field]?.stringValue }.joined(separator: ",")
+        return (spec?["containers"]?.arrayValue ?? []).compactMap { $0[field]?.stringValue }.joined(
+            separator: ",")
     }
 }
 
@@ -146,7 +160,9 @@ enum SimpleJSONPath {
     private static func element(_ text: Substring, of value: JSONValue) -> JSONValue? {
         if let index = Int(text) { return value[index] }
         if text.hasPrefix("'") || text.hasPrefix("\"") { return value[String(text.dropFirst().dropLast())] }
-        guard text.hasPrefix("?(@."), text.hasSuffix(")"), let equals = text.firstRange(of: "==") else { return nil }
+        guard text.hasPrefix("?(@."), text.hasSuffix(")"), let equals = text.firstRange(of: "==") else {
+            return nil
+        }
         let key = text[text.index(text.startIndex, offsetBy: 4)..<equals.lowerBound].filter { $0 != " " }
         let wanted = text[equals.upperBound...].dropLast().filter { !"\"' ".contains($0) }
         return value.arrayValue?.first { $0.value(dotted: String(key))?.stringValue == wanted }

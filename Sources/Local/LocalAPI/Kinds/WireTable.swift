@@ -24,11 +24,15 @@ struct WireTable: Sendable {
             for token in tokens {
                 let parts = token.split(separator: "=")
                 guard parts.count == 2 else { continue }
-                let path = parts[1].split { "*-".contains($0) }.joined().split(separator: ".").compactMap { Int($0) }
+                let path = parts[1].split { "*-".contains($0) }.joined().split(separator: ".").compactMap {
+                    Int($0)
+                }
                 let isIgnored = parts[1].hasSuffix("-")
                 types[current, default: [:]][path] =
                     isIgnored ? .ignored : .field(name: String(parts[0]), keepsZero: parts[1].hasSuffix("*"))
-                for length in 1..<max(path.count, 1) { types[current]?[Array(path.prefix(length))] = .inlined }
+                for length in 1..<max(path.count, 1) {
+                    types[current]?[Array(path.prefix(length))] = .inlined
+                }
             }
         }
         self.types = types
@@ -36,6 +40,16 @@ struct WireTable: Sendable {
 
     /// Whether a type can be read.
     func contains(_ type: String) -> Bool { types[type] != nil }
+
+    /// Types and fields that the schema does not know.
+    func mistakes(library: SchemaLibrary) -> [String] {
+        types.flatMap { type, entries in
+            entries.values.compactMap { entry in
+                guard case .field(let name, _) = entry, library[type]?.fields[name] == nil else { return nil }
+                return "\(type).\(name): on the wire only"
+            }
+        }
+    }
 
     func entry(_ type: String, _ path: [Int]) -> Entry? { types[type]?[path] }
 }

@@ -19,7 +19,8 @@ enum AddressBytes {
             let groups = parseGroups(text[...])
             return groups?.count == 16 ? groups : nil
         }
-        guard let head = parseGroups(text[..<gap.lowerBound]), let tail = parseGroups(text[gap.upperBound...]),
+        guard let head = parseGroups(text[..<gap.lowerBound]),
+            let tail = parseGroups(text[gap.upperBound...]),
             head.count + tail.count < 16
         else { return nil }
         return head + [UInt8](repeating: 0, count: 16 - head.count - tail.count) + tail
@@ -52,7 +53,9 @@ struct IPv4Range: Sendable, Equatable {
     }
 
     /// How many addresses the range holds.
-    var count: UInt32 { prefixLength == 0 ? UInt32.max : UInt32(truncatingIfNeeded: UInt64(1) << (32 - prefixLength)) }
+    var count: UInt32 {
+        prefixLength == 0 ? UInt32.max : UInt32(truncatingIfNeeded: UInt64(1) << (32 - prefixLength))
+    }
 
     /// Whether the address in `text` lies inside.
     func contains(_ text: String) -> Bool {

@@ -44,7 +44,8 @@ struct FieldSelector: Sendable, Hashable {
             guard let range = text.firstRange(of: separator) else { continue }
             let path = text[..<range.lowerBound].split(separator: ".").map(String.init)
             let value = text[range.upperBound...].replacing("\\", with: "")
-            return path.isEmpty ? nil : Requirement(path: path, value: String(value), isEqual: separator != "!=")
+            return path.isEmpty
+                ? nil : Requirement(path: path, value: String(value), isEqual: separator != "!=")
         }
         return nil
     }

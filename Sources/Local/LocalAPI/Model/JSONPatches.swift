@@ -8,7 +8,11 @@ extension JSONValue {
         guard case .object(let changes) = patch else { return patch }
         var result: [String: JSONValue] = objectValue ?? [:]
         for (key, change) in changes {
-            result[key] = change.isNull ? nil : (result[key] ?? .null).applyingMergePatch(change)
+            if change.isNull {
+                result.removeValue(forKey: key)
+            } else {
+                result[key] = (result[key] ?? .null).applyingMergePatch(change)
+            }
         }
         return .object(result)
     }
@@ -38,23 +42,31 @@ extension JSONValue {
         case "replace": try result.patch(pointer(path), with: .replace(value(of: operation)))
         case "remove": try result.patch(pointer(path), with: .remove)
         case "copy", "move":
-            guard let from = operation["from"]?.stringValue else { throw .badRequest("\(name) needs \"from\"") }
+            guard let from = operation["from"]?.stringValue else {
+                throw .badRequest("\(name) needs \"from\"")
+            }
             guard let moved = result.at(try pointer(from)) else { throw patchFailure(name, from) }
             if name == "move" { try result.patch(pointer(from), with: .remove) }
             try result.patch(pointer(path), with: .add(moved))
         case "test":
-            guard result.at(try pointer(path)) == (operation["value"] ?? .null) else { throw patchFailure(name, path) }
+            guard result.at(try pointer(path)) == (operation["value"] ?? .null) else {
+                throw patchFailure(name, path)
+            }
         default: throw .badRequest("unexpected kind of JSON patch operation: \(name)")
         }
         return result
     }
 
     private enum Edit {
-        case add(JSONValue), replace(JSONValue), remove
+        case add(JSONValue)
+        case replace(JSONValue)
+        case remove
     }
 
     private func value(of operation: JSONValue) throws(StatusError) -> JSONValue {
-        guard let value = operation["value"] else { throw .badRequest("a JSON patch operation lacks \"value\"") }
+        guard let value = operation["value"] else {
+            throw .badRequest("a JSON patch operation lacks \"value\"")
+        }
         return value
     }
 
@@ -90,7 +102,9 @@ extension JSONValue {
             if rest.isEmpty {
                 try Self.edit(&members, key, edit)
             } else {
-                guard var child = members[key] else { throw patchFailure("the path", path.joined(separator: "/")) }
+                guard var child = members[key] else {
+                    throw patchFailure("the path", path.joined(separator: "/"))
+                }
                 try child.patch(rest, with: edit)
                 members[key] = child
             }
@@ -150,5 +164,7 @@ enum JSONPatchLimits {
 private func patchFailure(_ operation: String, _ path: String) -> StatusError {
     StatusError(
         code: 422, reason: "Invalid",
-        message: "the server rejected our request: \(operation) operation does not apply: doc is missing path: \(path)")
+        message:
+            "the server rejected our request: \(operation) operation does not apply: doc is missing path: \(path)"
+    )
 }

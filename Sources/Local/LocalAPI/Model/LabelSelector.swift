@@ -65,8 +65,10 @@ struct LabelSelector: Sendable, Hashable {
             case .notIn(let key, let values): !(labels?[key]?.stringValue.map(values.contains) ?? false)
             case .exists(let key): labels?[key] != nil
             case .absent(let key): labels?[key] == nil
-            case .greater(let key, let bound): (labels?[key]?.stringValue.flatMap { Int($0) }).map { $0 > bound } ?? false
-            case .less(let key, let bound): (labels?[key]?.stringValue.flatMap { Int($0) }).map { $0 < bound } ?? false
+            case .greater(let key, let bound):
+                (labels?[key]?.stringValue.flatMap { Int($0) }).map { $0 > bound } ?? false
+            case .less(let key, let bound):
+                (labels?[key]?.stringValue.flatMap { Int($0) }).map { $0 < bound } ?? false
             }
         }
     }

@@ -41,7 +41,8 @@ extension StatusError {
 
     /// For a path that names nothing that is served.
     static let unknownPath = StatusError(
-        code: 404, reason: "NotFound", message: "the server could not find the requested resource", details: [:])
+        code: 404, reason: "NotFound", message: "the server could not find the requested resource",
+        details: [:])
 
     static func methodNotAllowed(_ method: String, _ what: String) -> StatusError {
         StatusError(code: 405, reason: "MethodNotAllowed", message: "\(method) is not supported on \(what)")
@@ -55,7 +56,8 @@ extension StatusError {
 
     static func conflict(_ kind: KindDescription, _ name: String, _ why: String? = nil) -> StatusError {
         let cause =
-            why ?? "the object has been modified; please apply your changes to the latest version and try again"
+            why
+            ?? "the object has been modified; please apply your changes to the latest version and try again"
         return StatusError(
             code: 409, reason: "Conflict",
             message: "Operation cannot be fulfilled on \(kind.qualifiedName) \"\(name)\": \(cause)",
@@ -72,11 +74,13 @@ extension StatusError {
 
     static func tooLarge(limitBytes: Int) -> StatusError {
         StatusError(
-            code: 413, reason: "RequestEntityTooLarge", message: "Request entity too large: limit is \(limitBytes)")
+            code: 413, reason: "RequestEntityTooLarge",
+            message: "Request entity too large: limit is \(limitBytes)")
     }
 
     static func notImplemented(_ what: String) -> StatusError {
-        StatusError(code: 501, reason: "NotImplemented", message: "\(what) is not supported by the local cluster")
+        StatusError(
+            code: 501, reason: "NotImplemented", message: "\(what) is not supported by the local cluster")
     }
 
     static func internalError(_ message: String) -> StatusError {
@@ -109,8 +113,11 @@ extension StatusError {
 /// One broken rule of an object.
 struct FieldCause: Sendable, Equatable {
     enum Reason: String, Sendable {
-        case required = "FieldValueRequired", invalid = "FieldValueInvalid", forbidden = "FieldValueForbidden"
-        case notSupported = "FieldValueNotSupported", duplicate = "FieldValueDuplicate"
+        case required = "FieldValueRequired"
+        case invalid = "FieldValueInvalid"
+        case forbidden = "FieldValueForbidden"
+        case notSupported = "FieldValueNotSupported"
+        case duplicate = "FieldValueDuplicate"
     }
 
     let field: String
@@ -132,7 +139,8 @@ struct FieldCause: Sendable, Equatable {
     static func notSupported(_ field: String, _ value: String, allowed: [String]) -> FieldCause {
         let names = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
         return FieldCause(
-            field: field, reason: .notSupported, message: "Unsupported value: \"\(value)\": supported values: \(names)")
+            field: field, reason: .notSupported,
+            message: "Unsupported value: \"\(value)\": supported values: \(names)")
     }
 
     var document: JSONValue {

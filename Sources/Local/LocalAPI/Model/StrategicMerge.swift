@@ -13,11 +13,14 @@ struct StrategicMerge {
     ///
     /// - Throws: `StatusError` 400 for a malformed directive or a list element without its merge key.
     func apply(_ patch: JSONValue, to object: JSONValue, type: String?) throws(StatusError) -> JSONValue {
-        try merge(patch, into: object, type: type.map { .object($0, retainKeys: false) } ?? .any) ?? .object([:])
+        try merge(patch, into: object, type: type.map { .object($0, retainKeys: false) } ?? .any)
+            ?? .object([:])
     }
 
     /// Merges any value; `nil` when the patch deletes it.
-    private func merge(_ patch: JSONValue, into original: JSONValue?, type: FieldType) throws(StatusError) -> JSONValue? {
+    private func merge(_ patch: JSONValue, into original: JSONValue?, type: FieldType) throws(StatusError)
+        -> JSONValue?
+    {
         switch patch {
         case .null: return nil
         case .object(let changes): return try mergeObject(changes, into: original, type: type)
@@ -25,7 +28,8 @@ struct StrategicMerge {
             guard case .list(let element, let rule) = type, rule != .replace else {
                 return .array(changes.filter { $0["$patch"] == nil }.map(Self.withoutDirectives))
             }
-            return .array(try mergeList(changes, into: original?.arrayValue ?? [], element: element, rule: rule))
+            return .array(
+                try mergeList(changes, into: original?.arrayValue ?? [], element: element, rule: rule))
         default: return patch
         }
     }
@@ -139,7 +143,8 @@ struct StrategicMerge {
     private static func withoutDirectives(_ value: JSONValue) -> JSONValue {
         switch value {
         case .object(let members):
-            .object(members.filter { !$0.key.hasPrefix("$") && !$0.value.isNull }.mapValues(withoutDirectives))
+            .object(
+                members.filter { !$0.key.hasPrefix("$") && !$0.value.isNull }.mapValues(withoutDirectives))
         case .array(let elements): .array(elements.map(withoutDirectives))
         default: value
         }

@@ -9,7 +9,8 @@ enum Timestamp {
         guard let dot = text.firstIndex(of: ".") else { return try? Date(text, strategy: .iso8601) }  // Malformed: nil.
         let digits = text[text.index(after: dot)...].prefix { $0.isNumber }
         let whole = text[..<dot] + text[digits.endIndex...]
-        guard let date = try? Date(String(whole), strategy: .iso8601), let fraction = Double("0.\(digits)") else {
+        guard let date = try? Date(String(whole), strategy: .iso8601), let fraction = Double("0.\(digits)")
+        else {
             return nil  // Malformed.
         }
         return date.addingTimeInterval(fraction)
@@ -20,7 +21,9 @@ enum Timestamp {
 enum AgeText {
     /// `5s`, `3m20s`, `45m`, `5h7m`, `26h`, `3d4h`, `12d`, `2y45d`. A span in the future reads `0s`.
     static func text(seconds: Int) -> String {
-        let (seconds, minutes, hours, days) = (max(0, seconds), seconds / 60, seconds / 3_600, seconds / 86_400)
+        let (seconds, minutes, hours, days) = (
+            max(0, seconds), seconds / 60, seconds / 3_600, seconds / 86_400
+        )
         switch seconds {
         case ..<120: return "\(seconds)s"
         case ..<600: return joined(minutes, "m", seconds % 60, "s")

@@ -24,7 +24,9 @@ struct Bootstrap: Sendable {
         try await cluster.refreshKinds()
     }
 
-    private func insert(_ resource: String, _ namespace: String, _ object: JSONValue, _ writer: StoreWriter) throws {
+    private func insert(_ resource: String, _ namespace: String, _ object: JSONValue, _ writer: StoreWriter)
+        throws
+    {
         guard let kind = KindCatalogue.builtIn.kind(qualifiedName: resource) else { return }
         let address = operations.address(kind, namespace, object.name)
         if try writer.get(address) == nil {
@@ -40,14 +42,21 @@ struct Bootstrap: Sendable {
             "metadata": ["name": "kubernetes", "labels": labels],
             "spec": [
                 "clusterIP": .string(operations.cluster.serviceRange.address(at: 1)),
-                "ports": [["name": "https", "port": 443, "targetPort": .int(Int64(config.nodePort)), "protocol": "TCP"]],
+                "ports": [
+                    [
+                        "name": "https", "port": 443, "targetPort": .int(Int64(config.nodePort)),
+                        "protocol": "TCP",
+                    ]
+                ],
             ],
         ]
     }
 
     private var kubernetesEndpoints: JSONValue {
         [
-            "metadata": ["name": "kubernetes", "labels": ["endpointslice.kubernetes.io/skip-mirror": "true"]],
+            "metadata": [
+                "name": "kubernetes", "labels": ["endpointslice.kubernetes.io/skip-mirror": "true"],
+            ],
             "subsets": [
                 [
                     "addresses": [["ip": .string(config.nodeAddress)]],

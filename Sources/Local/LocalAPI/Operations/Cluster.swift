@@ -20,7 +20,8 @@ final class Cluster: Sendable {
         now: @escaping @Sendable () -> Date
     ) throws {
         guard let range = IPv4Range(cidr: config.serviceCIDR) else {
-            throw StatusError.badRequest("service CIDR \(config.serviceCIDR) is not an IPv4 range such as 10.96.0.0/16")
+            throw StatusError.badRequest(
+                "service CIDR \(config.serviceCIDR) is not an IPv4 range such as 10.96.0.0/16")
         }
         self.config = config
         self.store = store
@@ -77,7 +78,9 @@ extension JSONValue {
     var uid: String { value(at: ["metadata", "uid"])?.stringValue ?? "" }
     var resourceVersion: String { value(at: ["metadata", "resourceVersion"])?.stringValue ?? "" }
     var isTerminating: Bool { value(at: ["metadata", "deletionTimestamp"]) != nil }
-    var finalizers: [String] { (value(at: ["metadata", "finalizers"])?.arrayValue ?? []).compactMap(\.stringValue) }
+    var finalizers: [String] {
+        (value(at: ["metadata", "finalizers"])?.arrayValue ?? []).compactMap(\.stringValue)
+    }
     var ownerReferences: [JSONValue] { value(at: ["metadata", "ownerReferences"])?.arrayValue ?? [] }
 
     /// The value under a dotted path.

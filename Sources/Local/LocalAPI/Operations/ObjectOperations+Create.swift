@@ -71,7 +71,9 @@ extension ObjectOperations {
         _ metadata: JSONValue?, kind: KindDescription, namespace: String, name: String
     ) -> JSONValue {
         var metadata = metadata ?? [:]
-        for field in ["resourceVersion", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        for field in [
+            "resourceVersion", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds",
+        ] {
             metadata[field] = nil
         }
         metadata["name"] = .string(name)

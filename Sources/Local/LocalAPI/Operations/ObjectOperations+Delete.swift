@@ -7,7 +7,11 @@ import MeshModel
 
 /// `DeleteOptions` of a request.
 struct DeleteOptions: Sendable {
-    enum Propagation: String, Sendable { case background = "Background", foreground = "Foreground", orphan = "Orphan" }
+    enum Propagation: String, Sendable {
+        case background = "Background"
+        case foreground = "Foreground"
+        case orphan = "Orphan"
+    }
 
     var gracePeriodSeconds: Int?
     var propagation = Propagation.background
@@ -41,7 +45,8 @@ extension ObjectOperations {
             var deleted: [JSONValue] = []
             for stored in try writer.list(kind.qualifiedName, namespace: namespace) {
                 guard selector.matches(try stored.object()) else { continue }
-                deleted.append(try delete(at: stored.address, kind: kind, options: options, writer: writer).object)
+                deleted.append(
+                    try delete(at: stored.address, kind: kind, options: options, writer: writer).object)
             }
             return deleted
         }
@@ -52,7 +57,9 @@ extension ObjectOperations {
     private func delete(
         at address: ObjectAddress, kind: KindDescription, options: DeleteOptions, writer: StoreWriter
     ) throws -> (object: JSONValue, isGone: Bool) {
-        guard let current = try writer.get(address)?.object() else { throw StatusError.notFound(kind, address.name) }
+        guard let current = try writer.get(address)?.object() else {
+            throw StatusError.notFound(kind, address.name)
+        }
         if let uid = options.uid, uid != current.uid {
             throw StatusError.conflict(
                 kind, address.name,
@@ -67,7 +74,8 @@ extension ObjectOperations {
         var object = current
         let grace = graceSeconds(current, kind: kind, options: options)
         let ends = cluster.now().addingTimeInterval(TimeInterval(grace))
-        let isShorter = grace < current.value(at: ["metadata", "deletionGracePeriodSeconds"])?.intValue ?? Int.max
+        let isShorter =
+            grace < current.value(at: ["metadata", "deletionGracePeriodSeconds"])?.intValue ?? Int.max
         if !current.isTerminating || isShorter {
             object.set(.string(Timestamp.text(ends)), at: ["metadata", "deletionTimestamp"])
             object.set(.int(Int64(grace)), at: ["metadata", "deletionGracePeriodSeconds"])
@@ -97,8 +105,10 @@ extension ObjectOperations {
     static func mayVanish(_ object: JSONValue, kind: KindDescription) -> Bool {
         guard object.finalizers.isEmpty else { return false }
         switch kind.qualifiedName {
-        case Resource.pods: return object.value(at: ["metadata", "deletionGracePeriodSeconds"])?.intValue ?? 0 == 0
-        case Resource.namespaces: return object.value(at: ["spec", "finalizers"])?.arrayValue?.isEmpty ?? true
+        case Resource.pods:
+            return object.value(at: ["metadata", "deletionGracePeriodSeconds"])?.intValue ?? 0 == 0
+        case Resource.namespaces:
+            return object.value(at: ["spec", "finalizers"])?.arrayValue?.isEmpty ?? true
         default: return true
         }
     }
@@ -162,14 +172,15 @@ extension ObjectOperations {
         let current = try stored.object()
         var object = current
         let rest = current.ownerReferences.filter { $0["uid"]?.stringValue != owner }
-        object.set(rest.isEmpty ? nil : .array(rest), at: ["metadata", "ownerReferences"])
+        object.set(rest.isEmpty ? Optional.none : .array(rest), at: ["metadata", "ownerReferences"])
         _ = try writer.update(object, at: stored.address, previous: current)
     }
 
     /// Owners that wait in foreground deletion go once their last dependent is gone.
     private func releaseOwners(of removed: JSONValue, writer: StoreWriter) throws {
         for reference in removed.ownerReferences {
-            guard let apiVersion = reference["apiVersion"]?.stringValue, let name = reference["name"]?.stringValue,
+            guard let apiVersion = reference["apiVersion"]?.stringValue,
+                let name = reference["name"]?.stringValue,
                 let kind = cluster.kinds.kinds.first(where: {
                     $0.apiVersion == apiVersion && $0.kind == reference["kind"]?.stringValue
                 })
@@ -181,7 +192,9 @@ extension ObjectOperations {
             else { continue }
             var object = owner
             let rest = owner.finalizers.filter { $0 != Self.foregroundFinalizer }
-            object.set(rest.isEmpty ? nil : .array(rest.map { .string($0) }), at: ["metadata", "finalizers"])
+            object.set(
+                rest.isEmpty ? Optional.none : .array(rest.map { .string($0) }),
+                at: ["metadata", "finalizers"])
             if Self.mayVanish(object, kind: kind) {
                 _ = try finish(object, at: address, kind: kind, writer: writer)
             } else {

@@ -17,7 +17,9 @@ extension ObjectOperations {
             throw StatusError.badRequest(
                 "the name of the object (\(object.name)) does not match the name on the URL (\(name))")
         }
-        return try await change(kind, namespace, name, subresource, options, warnings: warnings) { _ in (object, []) }
+        return try await change(kind, namespace, name, subresource, options, warnings: warnings) { _ in
+            (object, [])
+        }
     }
 
     /// Patches an object, or one sub-resource of it.
@@ -51,15 +53,19 @@ extension ObjectOperations {
     ///
     /// - Parameter propose: Gives the wanted object and warnings from the present one.
     func change(
-        _ kind: KindDescription, _ namespace: String, _ name: String, _ subresource: KindDescription.Subresource?,
+        _ kind: KindDescription, _ namespace: String, _ name: String,
+        _ subresource: KindDescription.Subresource?,
         _ options: WriteOptions, warnings: [String],
         propose: @Sendable (JSONValue) throws -> (JSONValue, [String])
     ) async throws -> WriteOutcome {
         let address = address(kind, namespace, name)
         let outcome = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
-            guard let current = try writer.get(address)?.object() else { throw StatusError.notFound(kind, name) }
+            guard let current = try writer.get(address)?.object() else {
+                throw StatusError.notFound(kind, name)
+            }
             let (proposed, more) = try propose(current)
-            let stored = try replace(current, with: proposed, kind: kind, subresource: subresource, writer: writer)
+            let stored = try replace(
+                current, with: proposed, kind: kind, subresource: subresource, writer: writer)
             return WriteOutcome(object: stored, warnings: warnings + more)
         }
         if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
@@ -87,7 +93,9 @@ extension ObjectOperations {
             return try finish(object, at: address, kind: kind, writer: writer)
         }
         if object == current { return current }
-        if Self.specChanged(current, object), let generation = current.value(at: ["metadata", "generation"])?.intValue {
+        if Self.specChanged(current, object),
+            let generation = current.value(at: ["metadata", "generation"])?.intValue
+        {
             object.set(.int(Int64(generation + 1)), at: ["metadata", "generation"])
         }
         return try writer.update(object, at: address, previous: current)
@@ -99,10 +107,13 @@ extension ObjectOperations {
         if !proposed.uid.isEmpty, proposed.uid != current.uid {
             throw .conflict(
                 kind, current.name,
-                "Precondition failed: UID in precondition: \(proposed.uid), UID in object meta: \(current.uid)")
+                "Precondition failed: UID in precondition: \(proposed.uid), UID in object meta: \(current.uid)"
+            )
         }
         let version = proposed.resourceVersion
-        if !version.isEmpty, version != "0", version != current.resourceVersion { throw .conflict(kind, current.name) }
+        if !version.isEmpty, version != "0", version != current.resourceVersion {
+            throw .conflict(kind, current.name)
+        }
     }
 
     /// The wanted object with what a client may not change taken from the present one.
@@ -124,7 +135,8 @@ extension ObjectOperations {
             if kind.hasStatus { object["status"] = current["status"] }
             var metadata = proposed["metadata"] ?? [:]
             for field in [
-                "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+                "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
+                "deletionGracePeriodSeconds",
                 "generation", "resourceVersion",
             ] {
                 metadata[field] = current.value(at: ["metadata", field])

@@ -54,7 +54,8 @@ struct ObjectOperations: Sendable {
         }
         if let given = body["apiVersion"]?.stringValue, !given.isEmpty, given != kind.apiVersion {
             throw .badRequest(
-                "the API version in the data (\(given)) does not match the expected API version (\(kind.apiVersion))")
+                "the API version in the data (\(given)) does not match the expected API version (\(kind.apiVersion))"
+            )
         }
         var decoder = SchemaDecoder(library: Self.library)
         var object = decoder.decode(body, kind: kind)

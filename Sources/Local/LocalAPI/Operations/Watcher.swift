@@ -34,7 +34,8 @@ struct WatchRequest: Sendable {
         self.namespace = namespace
         self.selector = selector
         let version = request.parameter("resourceVersion") ?? ""
-        sendsInitialEvents = request.flag("sendInitialEvents") && request.parameter("sendInitialEvents") != nil
+        sendsInitialEvents =
+            request.flag("sendInitialEvents") && request.parameter("sendInitialEvents") != nil
         if version.isEmpty || version == "0" || sendsInitialEvents {
             since = nil
         } else {
@@ -94,7 +95,8 @@ struct Watcher: Sendable {
         }
         let (events, compacted, version) = try await cluster.store.read { reader in
             (
-                try reader.changes(resource, namespace: namespace, after: since), try reader.compactedVersion(),
+                try reader.changes(resource, namespace: namespace, after: since),
+                try reader.compactedVersion(),
                 try reader.resourceVersion()
             )
         }
@@ -105,7 +107,8 @@ struct Watcher: Sendable {
         return Start(lines: events.compactMap(line), version: version)
     }
 
-    private func run(_ start: Start, _ subscription: WatchSubscription, _ stream: ResponseStream) async throws {
+    private func run(_ start: Start, _ subscription: WatchSubscription, _ stream: ResponseStream) async throws
+    {
         for line in start.lines { try await stream.write(line) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -162,7 +165,9 @@ struct Watcher: Sendable {
 
     private var formsAreStored: Bool { !presenter.needsTree }
 
-    private var presenter: Presenter { Presenter(request: watch.request, kind: watch.kind, now: cluster.now()) }
+    private var presenter: Presenter {
+        Presenter(request: watch.request, kind: watch.kind, now: cluster.now())
+    }
 
     private func line(_ type: String, _ object: JSONValue) -> ByteBuffer {
         StoredEvent.line(type: type, objectBytes: presenter.form(object).serialized())
@@ -172,7 +177,8 @@ struct Watcher: Sendable {
         var metadata: JSONValue = ["resourceVersion": .string(String(version)), "creationTimestamp": .null]
         if endsInitialEvents { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
         let object: JSONValue = [
-            "kind": .string(watch.kind.kind), "apiVersion": .string(watch.kind.apiVersion), "metadata": metadata,
+            "kind": .string(watch.kind.kind), "apiVersion": .string(watch.kind.apiVersion),
+            "metadata": metadata,
         ]
         return StoredEvent.line(type: "BOOKMARK", objectBytes: object.serialized())
     }

@@ -43,7 +43,8 @@ struct CertificateIssuer {
         let subject = try DistinguishedName { CommonName("linkerd-local-ca") }
         let certificate = try Certificate(
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
-            notValidBefore: now.addingTimeInterval(-clockSkew), notValidAfter: now.addingTimeInterval(authorityLifetime),
+            notValidBefore: now.addingTimeInterval(-clockSkew),
+            notValidAfter: now.addingTimeInterval(authorityLifetime),
             issuer: subject, subject: subject,
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
@@ -52,7 +53,8 @@ struct CertificateIssuer {
             },
             issuerPrivateKey: key)
         try PrivateKeyFile.write(made.privateKeyPEM, to: pair.keyPath, mode: 0o600)
-        try PrivateKeyFile.write(certificate.serializeAsPEM().pemString, to: pair.certificatePath, mode: 0o644)
+        try PrivateKeyFile.write(
+            certificate.serializeAsPEM().pemString, to: pair.certificatePath, mode: 0o644)
         return CertificateIssuer(certificate: certificate, key: key)
     }
 

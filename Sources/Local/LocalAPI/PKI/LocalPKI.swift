@@ -53,18 +53,22 @@ public struct LocalPKI: Sendable {
     ///   - now: The time against which validity is judged and from which it starts.
     /// - Throws: `LocalPKIError`, or Foundation's errors when the directory cannot be written.
     public static func ensure(
-        stateDirectory: String, clusterDomain: String = "cluster.local", extraServerNames: [String] = [], now: Date
+        stateDirectory: String, clusterDomain: String = "cluster.local", extraServerNames: [String] = [],
+        now: Date
     ) throws -> LocalPKI {
         let pki = LocalPKI(directory: stateDirectory + "/pki")
         try FileManager.default.createDirectory(
             atPath: pki.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var issuer = try CertificateIssuer.load(pki.authority, now: now)
         if issuer == nil { issuer = try CertificateIssuer.make(at: pki.authority, now: now) }
-        guard let issuer else { throw LocalPKIError(kind: .authorityUnusable, file: pki.authority.certificatePath) }
+        guard let issuer else {
+            throw LocalPKIError(kind: .authorityUnusable, file: pki.authority.certificatePath)
+        }
         let names = serverNames(clusterDomain: clusterDomain) + serverAddresses + extraServerNames
         try issuer.ensure(pki.apiServer, subject: .server(names: names), now: now)
         try issuer.ensure(
-            pki.admin, subject: .client(name: "kubernetes-admin", organizations: ["system:masters"]), now: now)
+            pki.admin, subject: .client(name: "kubernetes-admin", organizations: ["system:masters"]), now: now
+        )
         try pki.ensureServiceAccountKey()
         return pki
     }
@@ -75,7 +79,8 @@ public struct LocalPKI: Sendable {
     ///   - file: Name of the files without suffix, e.g. `controllers`.
     ///   - name: The user it authenticates as (common name).
     ///   - organizations: Its groups.
-    public func ensureClient(file: String, name: String, organizations: [String], now: Date) throws -> KeyPair {
+    public func ensureClient(file: String, name: String, organizations: [String], now: Date) throws -> KeyPair
+    {
         let pair = KeyPair(directory: directory, name: file)
         guard let issuer = try CertificateIssuer.load(authority, now: now) else {
             throw LocalPKIError(kind: .authorityUnusable, file: authority.certificatePath)
@@ -89,7 +94,9 @@ public struct LocalPKI: Sendable {
     /// - Parameters:
     ///   - server: URL of the API server, e.g. `https://127.0.0.1:6443`.
     ///   - client: The client to speak as; `admin` for people.
-    public func kubeconfig(server: String, client: KeyPair, context: String = "linkerd-local") throws -> String {
+    public func kubeconfig(server: String, client: KeyPair, context: String = "linkerd-local") throws
+        -> String
+    {
         func base64(_ path: String) throws -> String {
             try Data(contentsOf: URL(fileURLWithPath: path)).base64EncodedString()
         }
@@ -142,7 +149,10 @@ public struct LocalPKI: Sendable {
 /// Why the key infrastructure could not be made.
 public struct LocalPKIError: Error {
     /// The kinds of failure.
-    public enum Kind: String, Sendable { case authorityUnusable = "authority_unusable", badAddress = "bad_address" }
+    public enum Kind: String, Sendable {
+        case authorityUnusable = "authority_unusable"
+        case badAddress = "bad_address"
+    }
     public let kind: Kind
     /// The file, or the name, it was about.
     public let file: String

@@ -22,7 +22,9 @@ struct ChannelForwarding: Sendable {
         let pipes = ports.map { _ in BytePipe() }
         for (index, port) in ports.enumerated() {
             for channel in [2 * index, 2 * index + 1] {
-                let announced = ByteBuffer(bytes: [UInt8(channel), UInt8(port & 0xFF), UInt8(port >> 8 & 0xFF)])
+                let announced = ByteBuffer(bytes: [
+                    UInt8(channel), UInt8(port & 0xFF), UInt8(port >> 8 & 0xFF),
+                ])
                 try await outbound.write(.binary(announced))
             }
         }
@@ -52,7 +54,8 @@ struct ChannelForwarding: Sendable {
     }
 
     private func tunnel(
-        _ index: Int, _ port: Int, _ pipe: BytePipe, _ outbound: NIOAsyncChannelOutboundWriter<WebSocketMessage>
+        _ index: Int, _ port: Int, _ pipe: BytePipe,
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketMessage>
     ) async {
         let tunnel = PodTunnel(node: node, podUID: podUID, port: port)
         do {

@@ -78,9 +78,14 @@ private final class NodeHandshakeHandler: ChannelInboundHandler, RemovableChanne
             return
         }
         answer.writeImmutableBuffer(Self.unwrapInboundIn(data))
-        guard let length = answer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - answer.readerIndex })
+        guard
+            let length = answer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({
+                $0 - answer.readerIndex
+            })
         else {
-            if answer.readableBytes > Self.lineBytesMax { fail(.internalError("the node agent's answer is too long"), context) }
+            if answer.readableBytes > Self.lineBytesMax {
+                fail(.internalError("the node agent's answer is too long"), context)
+            }
             return
         }
         let line = answer.readString(length: length) ?? ""

@@ -10,7 +10,8 @@ struct PodTunnel: Sendable {
     /// pod has sent everything, when delivering fails, or on cancellation.
     ///
     /// - Throws: `StatusError` when the pod cannot be reached.
-    func run(from pipe: BytePipe, deliver: @escaping @Sendable (ByteBuffer) async throws -> Void) async throws {
+    func run(from pipe: BytePipe, deliver: @escaping @Sendable (ByteBuffer) async throws -> Void) async throws
+    {
         defer { pipe.cancel() }
         let connection = try await node.connect(podUID: podUID, port: port)
         try await connection.executeThenClose { inbound, outbound in

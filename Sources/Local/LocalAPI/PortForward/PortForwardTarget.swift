@@ -38,7 +38,9 @@ struct PortForwardGate: Sendable {
     let router: Router
 
     /// - Throws: `StatusError` as a plain request for the same would get.
-    func admit(_ target: PortForwardTarget, headers: HTTPHeaders, certificate: ClientCertificate?) async throws {
+    func admit(_ target: PortForwardTarget, headers: HTTPHeaders, certificate: ClientCertificate?)
+        async throws
+    {
         _ = try await router.authenticator.identify(headers: headers, path: ["api"], certificate: certificate)
         _ = try await podUID(target)
     }
@@ -47,11 +49,14 @@ struct PortForwardGate: Sendable {
     ///
     /// - Throws: `StatusError` 404 when it is absent, 400 when it does not run.
     func podUID(_ target: PortForwardTarget) async throws -> String {
-        guard let kind = router.cluster.kinds.kind(qualifiedName: Resource.pods) else { throw StatusError.unknownPath }
+        guard let kind = router.cluster.kinds.kind(qualifiedName: Resource.pods) else {
+            throw StatusError.unknownPath
+        }
         let pod = try await router.operations.get(kind, target.namespace, target.pod).object()
         guard pod.value(at: ["status", "phase"])?.stringValue == "Running" else {
             let phase = pod.value(at: ["status", "phase"])?.stringValue ?? "Unknown"
-            throw StatusError.badRequest("unable to forward port because pod is not running. Current status=\(phase)")
+            throw StatusError.badRequest(
+                "unable to forward port because pod is not running. Current status=\(phase)")
         }
         return pod.uid
     }

@@ -6,7 +6,9 @@ import NIOHTTP1
 struct PortForwardUpgrades: Sendable {
     let gate: PortForwardGate
 
-    var upgraders: [any NIOTypedHTTPServerProtocolUpgrader<Listener.Connection>] { [webSocket, SPDYUpgrader()] }
+    var upgraders: [any NIOTypedHTTPServerProtocolUpgrader<Listener.Connection>] {
+        [webSocket, SPDYUpgrader()]
+    }
 
     /// Whether the request may become a port-forward. A refused one is answered as the plain request it is.
     func isGranted(_ channel: any Channel, _ head: HTTPRequestHead) async throws -> Bool {
@@ -48,7 +50,9 @@ private struct SPDYUpgrader: NIOTypedHTTPServerProtocolUpgrader {
         return channel.eventLoop.makeSucceededFuture(headers)
     }
 
-    func upgrade(channel: any Channel, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Listener.Connection> {
+    func upgrade(channel: any Channel, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<
+        Listener.Connection
+    > {
         channel.eventLoop.makeCompletedFuture {
             .spdy(try NIOAsyncChannel(wrappingChannelSynchronously: channel), upgradeRequest)
         }
@@ -59,7 +63,9 @@ private struct SPDYUpgrader: NIOTypedHTTPServerProtocolUpgrader {
 struct PortForwardServer: Sendable {
     let gate: PortForwardGate
 
-    private var node: NodeSocket { NodeSocket(path: gate.router.cluster.config.stateDirectory + "/run/node.sock") }
+    private var node: NodeSocket {
+        NodeSocket(path: gate.router.cluster.config.stateDirectory + "/run/node.sock")
+    }
 
     /// Serves SPDY over the connection itself.
     func serve(_ stream: NIOAsyncChannel<ByteBuffer, ByteBuffer>, _ head: HTTPRequestHead) async throws {

@@ -62,7 +62,9 @@ struct SPDYForwarding: Sendable {
                 for event in try await connection.received(bytes) {
                     switch event {
                     case .opened(let stream, let headers):
-                        guard let tunnel = try await open(stream, headers, &streams, connection) else { continue }
+                        guard let tunnel = try await open(stream, headers, &streams, connection) else {
+                            continue
+                        }
                         group.addTask { await run(tunnel, connection) }
                     case .data(let stream, let bytes): await streams.pipes[stream]?.send(bytes)
                     case .ended(let stream): streams.pipes.removeValue(forKey: stream)?.finish()
@@ -123,7 +125,8 @@ struct SPDYForwarding: Sendable {
     private func run(_ tunnel: Tunnel, _ connection: SPDYConnection) async {
         var report = ByteBuffer()
         do {
-            try await PodTunnel(node: node, podUID: podUID, port: tunnel.port).run(from: tunnel.pipe) { bytes in
+            try await PodTunnel(node: node, podUID: podUID, port: tunnel.port).run(from: tunnel.pipe) {
+                bytes in
                 try await connection.send(bytes, on: tunnel.data, isLast: false)
             }
         } catch {

@@ -4,20 +4,25 @@ enum SPDYHeaderDictionary {
     /// What zlib reports as the dictionary's checksum.
     static let adler32: UInt32 = 0xE3C6_A7C2
 
-    static let bytes: [UInt8] = words.flatMap { word in
-        let count = UInt32(word.utf8.count)
-        return (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * UInt32($0))) } + Array(word.utf8)
-    } + Array(text.utf8)
+    static let bytes: [UInt8] =
+        words.flatMap { word in
+            let count = UInt32(word.utf8.count)
+            return (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * UInt32($0))) }
+                + Array(word.utf8)
+        } + Array(text.utf8)
 
     private static let words = [
         "options", "head", "post", "put", "delete", "trace", "accept", "accept-charset", "accept-encoding",
         "accept-language", "accept-ranges", "age", "allow", "authorization", "cache-control", "connection",
-        "content-base", "content-encoding", "content-language", "content-length", "content-location", "content-md5",
+        "content-base", "content-encoding", "content-language", "content-length", "content-location",
+        "content-md5",
         "content-range", "content-type", "date", "etag", "expect", "expires", "from", "host", "if-match",
         "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location",
-        "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "range", "referer", "retry-after",
+        "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "range", "referer",
+        "retry-after",
         "server", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "vary", "via", "warning",
-        "www-authenticate", "method", "get", "status", "200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie",
+        "www-authenticate", "method", "get", "status", "200 OK", "version", "HTTP/1.1", "url", "public",
+        "set-cookie",
         "keep-alive", "origin",
     ]
 

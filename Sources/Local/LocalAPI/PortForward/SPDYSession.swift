@@ -8,7 +8,11 @@ import NIOCore
 
 /// What went wrong in a session; the connection is of no more use.
 struct SPDYError: Error, Equatable {
-    enum Kind: String, Sendable { case badFrame = "bad_frame", tooLarge = "too_large", badHeaders = "bad_headers" }
+    enum Kind: String, Sendable {
+        case badFrame = "bad_frame"
+        case tooLarge = "too_large"
+        case badHeaders = "bad_headers"
+    }
     let kind: Kind
 }
 

@@ -74,7 +74,8 @@ struct APIRequest: Sendable {
     var tableVersion: String? {
         let accept = headers[canonicalForm: "Accept"].joined(separator: ",")
         guard accept.contains("as=Table") else { return nil }
-        return accept.contains("v=v1;") || accept.contains("v=v1,") || accept.hasSuffix("v=v1") ? "v1" : "v1beta1"
+        return accept.contains("v=v1;") || accept.contains("v=v1,") || accept.hasSuffix("v=v1")
+            ? "v1" : "v1beta1"
     }
 
     /// Whether `Accept` asks for metadata alone.
@@ -122,12 +123,15 @@ enum YAMLTree {
         case .sequence(let sequence): return .array(sequence.map(value))
         case .scalar(let scalar):
             if scalar.style != .plain && scalar.style != .any { return .string(scalar.string) }
-            if let flag = node.bool, ["true", "false", "True", "False", "TRUE", "FALSE"].contains(scalar.string) {
+            if let flag = node.bool,
+                ["true", "false", "True", "False", "TRUE", "FALSE"].contains(scalar.string)
+            {
                 return .bool(flag)
             }
             if let number = node.int { return .int(Int64(number)) }
             if node.null != nil { return .null }
-            if let number = node.float, scalar.string.first.map({ $0.isNumber || "+-.".contains($0) }) == true {
+            if let number = node.float, scalar.string.first.map({ $0.isNumber || "+-.".contains($0) }) == true
+            {
                 return .double(number)
             }
             return .string(scalar.string)

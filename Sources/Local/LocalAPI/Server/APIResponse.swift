@@ -19,7 +19,8 @@ enum APIResponse: Sendable {
     }
 
     static func bytes(
-        _ body: ByteBuffer, status: Int = 200, warnings: [String] = [], contentType: String = "application/json"
+        _ body: ByteBuffer, status: Int = 200, warnings: [String] = [],
+        contentType: String = "application/json"
     ) -> APIResponse {
         var headers = [("Content-Type", contentType)]
         for warning in warnings {
@@ -32,7 +33,8 @@ enum APIResponse: Sendable {
     static func failure(_ error: StatusError) -> APIResponse {
         var headers = [("Content-Type", "application/json")]
         if error.code == 503 || error.code == 429 { headers.append(("Retry-After", "1")) }
-        return .full(status: error.code, headers: headers, body: ByteBuffer(bytes: error.document.serialized()))
+        return .full(
+            status: error.code, headers: headers, body: ByteBuffer(bytes: error.document.serialized()))
     }
 }
 
@@ -42,10 +44,11 @@ final class ResponseStream: Sendable {
     private let keepsAlive: Bool
     private let outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     private let channel: any Channel
-    private let started = Mutex(false)
+    private let startedStatus = Mutex(0)
 
     init(
-        request: HTTPRequestHead, keepsAlive: Bool, outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>,
+        request: HTTPRequestHead, keepsAlive: Bool,
+        outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>,
         channel: any Channel
     ) {
         self.request = request
@@ -55,11 +58,13 @@ final class ResponseStream: Sendable {
     }
 
     /// Whether the head has been sent.
-    var isStarted: Bool { started.withLock { $0 } }
+    var isStarted: Bool { status != 0 }
+    /// The status that was sent; 0 before that.
+    var status: Int { startedStatus.withLock { $0 } }
 
     /// Sends the head; to be called once, first. Without a `Content-Length` the body goes in chunks.
     func start(status: Int = 200, headers: [(String, String)]) async throws {
-        started.withLock { $0 = true }
+        startedStatus.withLock { $0 = status }
         var answer = HTTPResponseHead(version: request.version, status: .init(statusCode: status))
         for (name, value) in headers { answer.headers.add(name: name, value: value) }
         if !answer.headers.contains(name: "Content-Length") {

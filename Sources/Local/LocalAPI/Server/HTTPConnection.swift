@@ -55,7 +55,8 @@ struct HTTPConnection: Sendable {
                     switch collector.received(part) {
                     case .waits: continue
                     case .sendContinue(let head):
-                        try await outbound.write(.head(HTTPResponseHead(version: head.version, status: .continue)))
+                        try await outbound.write(
+                            .head(HTTPResponseHead(version: head.version, status: .continue)))
                     case .request(let head, let body):
                         let answer = await router.respond(head: head, body: body, certificate: certificate)
                         try await write(answer, for: head, keepsAlive: head.isKeepAlive, outbound)
@@ -73,12 +74,19 @@ struct HTTPConnection: Sendable {
         }
     }
 
+    private func log(_ head: HTTPRequestHead, status: Int) {
+        logger.debug(
+            "Request answered",
+            metadata: ["method": "\(head.method)", "path": "\(head.uri)", "status": "\(status)"])
+    }
+
     private func write(
         _ response: APIResponse, for head: HTTPRequestHead, keepsAlive: Bool,
         _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     ) async throws {
         switch response {
         case .full(let status, let headers, let body):
+            log(head, status: status)
             var answer = HTTPResponseHead(version: head.version, status: .init(statusCode: status))
             for (name, value) in headers { answer.headers.add(name: name, value: value) }
             answer.headers.add(name: "Content-Length", value: String(body.readableBytes))
@@ -97,6 +105,7 @@ struct HTTPConnection: Sendable {
                 try await write(.failure(answer), for: head, keepsAlive: keepsAlive, outbound)
                 return
             }
+            log(head, status: stream.status)
             try await outbound.write(.end(nil))
         }
     }

@@ -61,7 +61,8 @@ struct Listener: Sendable {
             do {
                 let upgraded = PortForwardServer(gate: PortForwardGate(router: router))
                 switch try await accepted.connection.get() {
-                case .http(let stream): await HTTPConnection(channel: stream, router: router, logger: logger).run()
+                case .http(let stream):
+                    await HTTPConnection(channel: stream, router: router, logger: logger).run()
                 case .webSocket(let stream, let head): try await upgraded.serve(stream, head)
                 case .spdy(let stream, let head): try await upgraded.serve(stream, head)
                 }
@@ -88,7 +89,8 @@ struct Listener: Sendable {
             try pipeline.addHandler(NIOSSLServerHandler(context: tls))
             try pipeline.addHandler(DrainBeforeClose())
             let upgrades = PortForwardUpgrades(gate: PortForwardGate(router: router))
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgrades.upgraders) { channel in
+            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgrades.upgraders) {
+                channel in
                 channel.eventLoop.makeCompletedFuture {
                     .http(try HTTPConnection.Stream(wrappingChannelSynchronously: channel))
                 }

@@ -26,7 +26,8 @@ struct RequestTarget: Sendable, Equatable {
             namespace = rest[rest.startIndex + 1]
             rest = rest.dropFirst(2)
         }
-        guard let plural = rest.popFirst(), let kind = kinds.kind(apiVersion: apiVersion, plural: plural) else {
+        guard let plural = rest.popFirst(), let kind = kinds.kind(apiVersion: apiVersion, plural: plural)
+        else {
             throw .unknownPath
         }
         if !kind.isNamespaced, namespace != nil { throw .unknownPath }

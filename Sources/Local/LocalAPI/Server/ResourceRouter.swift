@@ -16,13 +16,16 @@ struct ResourceRouter: Sendable {
             guard let known = KindDescription.Subresource(rawValue: subresource),
                 target.kind.subresources.contains(known)
             else { throw StatusError.unknownPath }
-            return try await SubresourceRouter(resources: self).respond(request, target: target, subresource: known)
+            return try await SubresourceRouter(resources: self).respond(
+                request, target: target, subresource: known)
         }
         if let name = target.name { return try await object(request, target, name) }
         return try await collection(request, target)
     }
 
-    private func object(_ request: APIRequest, _ target: RequestTarget, _ name: String) async throws -> APIResponse {
+    private func object(_ request: APIRequest, _ target: RequestTarget, _ name: String) async throws
+        -> APIResponse
+    {
         let (kind, namespace) = (target.kind, target.namespace ?? "")
         switch request.method {
         case .GET, .HEAD:
@@ -60,7 +63,8 @@ struct ResourceRouter: Sendable {
                 throw StatusError.methodNotAllowed("POST", "\(kind.qualifiedName) without a namespace")
             }
             let outcome = try await operations.create(
-                request.document(), kind: kind, namespace: target.namespace ?? "", options: request.writeOptions())
+                request.document(), kind: kind, namespace: target.namespace ?? "",
+                options: request.writeOptions())
             return try presenter(request, kind).written(outcome)
         case .DELETE:
             let deleted = try await operations.deleteCollection(
@@ -82,7 +86,8 @@ struct ResourceRouter: Sendable {
                     .init(path: ["metadata", "name"], value: name, isEqual: true)
                 ])
         }
-        let watch = try WatchRequest(request, kind: target.kind, namespace: target.namespace, selector: selector)
+        let watch = try WatchRequest(
+            request, kind: target.kind, namespace: target.namespace, selector: selector)
         return try await Watcher(cluster: cluster, watch: watch).respond()
     }
 

@@ -11,10 +11,13 @@ struct Router: Sendable {
     let logger: Logger
 
     /// Answers any request; never throws, so that a bad one ends only itself.
-    func respond(head: HTTPRequestHead, body: ByteBuffer, certificate: ClientCertificate?) async -> APIResponse {
+    func respond(head: HTTPRequestHead, body: ByteBuffer, certificate: ClientCertificate?) async
+        -> APIResponse
+    {
         do {
             let path = APIRequest.segments(String(head.uri.prefix { $0 != "?" }))
-            let user = try await authenticator.identify(headers: head.headers, path: path, certificate: certificate)
+            let user = try await authenticator.identify(
+                headers: head.headers, path: path, certificate: certificate)
             return try await dispatch(APIRequest(head: head, body: body, user: user))
         } catch let error as StatusError {
             return .failure(error)
@@ -36,7 +39,8 @@ struct Router: Sendable {
         case "apis" where path.count == 1: return .json(discovery.groups)
         case "apis" where path.count == 2: return .json(try discovery.group(path[1]))
         case "api" where path.count == 2: return .json(try discovery.resources(apiVersion: path[1]))
-        case "apis" where path.count == 3: return .json(try discovery.resources(apiVersion: "\(path[1])/\(path[2])"))
+        case "apis" where path.count == 3:
+            return .json(try discovery.resources(apiVersion: "\(path[1])/\(path[2])"))
         case "api", "apis":
             let reviews = Reviews(router: self)
             if let answer = try await reviews.respond(request) { return answer }

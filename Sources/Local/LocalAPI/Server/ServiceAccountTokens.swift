@@ -72,7 +72,9 @@ struct ServiceAccountTokens: Sendable {
     ///
     /// - Parameter audiences: At least one of them must be among the token's.
     /// - Returns: `nil` when the token is not good, for whatever reason.
-    func authenticate(_ token: String, audiences: [String]) async -> (user: UserIdentity, audiences: [String])? {
+    func authenticate(_ token: String, audiences: [String]) async -> (
+        user: UserIdentity, audiences: [String]
+    )? {
         // Not a token of ours, or a damaged one: not authenticated, and nothing more to say.
         guard let claims = try? await keys.verify(token, as: ServiceAccountClaims.self) else { return nil }
         let now = Int(cluster.now().timeIntervalSince1970)
@@ -99,7 +101,8 @@ struct ServiceAccountTokens: Sendable {
         let bound = claims.kubernetes
         // When the state cannot be read nobody can be authenticated by it.
         let alive = try? await cluster.store.read { reader in
-            let account = try reader.object(Resource.serviceAccounts, bound.namespace, bound.serviceaccount.name)
+            let account = try reader.object(
+                Resource.serviceAccounts, bound.namespace, bound.serviceaccount.name)
             guard account?.uid == bound.serviceaccount.uid else { return false }
             guard let pod = bound.pod else { return true }
             return try reader.object(Resource.pods, bound.namespace, pod.name)?.uid == pod.uid

@@ -20,23 +20,32 @@ final class ObjectStore: Sendable {
     private let logger: Logger
 
     /// Opens, or makes, the file. A damaged file is set aside as `<path>.corrupt-<n>` and reported.
-    init(path: String, logger: Logger) throws {
+    ///
+    /// - Parameter bytesMax: What the file may grow to.
+    init(path: String, bytesMax: Int, logger: Logger) throws {
         self.logger = logger
         do {
-            pool = try Self.open(path)
+            pool = try Self.open(path, bytesMax: bytesMax)
         } catch let error as DatabaseError where Self.isCorruption(error) {
             let aside = try Self.setAside(path)
-            logger.error("State file was damaged and set aside", metadata: ["path": "\(aside)", "cause": "\(error)"])
-            pool = try Self.open(path)
+            logger.error(
+                "State file was damaged and set aside", metadata: ["path": "\(aside)", "cause": "\(error)"])
+            pool = try Self.open(path, bytesMax: bytesMax)
         }
     }
 
-    private static func open(_ path: String) throws -> DatabasePool {
+    /// SQLite's default page, in bytes.
+    private static let pageBytes = 4_096
+
+    private static func open(_ path: String, bytesMax: Int) throws -> DatabasePool {
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 4
         configuration.label = "cluster-state"
-        configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
+        configuration.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA synchronous = NORMAL")
+            try db.execute(sql: "PRAGMA max_page_count = \(max(1, bytesMax / pageBytes))")
+        }
         let pool = try DatabasePool(path: path, configuration: configuration)
         try pool.write { db in
             let verdict = try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
@@ -73,7 +82,9 @@ final class ObjectStore: Sendable {
     /// Changes state in one transaction; watchers hear of it once it is committed, in commit order.
     ///
     /// - Parameter isDryRun: Runs everything and keeps nothing.
-    func write<T: Sendable>(isDryRun: Bool = false, _ body: @Sendable (StoreWriter) throws -> T) async throws -> T {
+    func write<T: Sendable>(isDryRun: Bool = false, _ body: @Sendable (StoreWriter) throws -> T) async throws
+        -> T
+    {
         try await Self.mappingFailures {
             try await self.pool.writeWithoutTransaction { db in
                 var result: T?

@@ -13,7 +13,8 @@ struct StoredObject: Sendable {
     /// - Throws: `StatusError` 500 when the stored bytes are damaged.
     func object() throws -> JSONValue {
         do { return try JSONValue(parsing: bytes) } catch {
-            throw StatusError.internalError("stored \(address.resource) \(address.namespace)/\(address.name): \(error)")
+            throw StatusError.internalError(
+                "stored \(address.resource) \(address.namespace)/\(address.name): \(error)")
         }
     }
 }
@@ -94,7 +95,8 @@ class StoreReader {
             let previous = try (row["previous"] as Data?).map { try JSONValue(parsing: $0) }
             return StoredEvent(
                 resourceVersion: row["version"], change: .init(rawValue: row["change"]) ?? .modified,
-                address: ObjectAddress(resource: row["resource"], namespace: row["namespace"], name: row["name"]),
+                address: ObjectAddress(
+                    resource: row["resource"], namespace: row["namespace"], name: row["name"]),
                 object: try JSONValue(parsing: bytes), previous: previous, objectBytes: bytes)
         }
     }
@@ -125,7 +127,8 @@ final class StoreWriter: StoreReader {
     func update(_ object: JSONValue, at address: ObjectAddress, previous: JSONValue) throws -> JSONValue {
         let (stored, version, bytes) = try stamp(object)
         try db.execute(
-            sql: "UPDATE objects SET version = ?, object = ? WHERE resource = ? AND namespace = ? AND name = ?",
+            sql:
+                "UPDATE objects SET version = ?, object = ? WHERE resource = ? AND namespace = ? AND name = ?",
             arguments: [version, Data(bytes), address.resource, address.namespace, address.name])
         try log(.modified, version, address, stored, bytes, previous: previous)
         return stored
@@ -175,7 +178,8 @@ final class StoreWriter: StoreReader {
             ])
         events.append(
             StoredEvent(
-                resourceVersion: version, change: change, address: address, object: object, previous: previous,
+                resourceVersion: version, change: change, address: address, object: object,
+                previous: previous,
                 objectBytes: bytes))
     }
 }

@@ -11,7 +11,8 @@ struct ObjectAddress: Sendable, Hashable {
 /// One change of one object, as the log keeps it and watchers get it.
 struct StoredEvent: Sendable {
     enum Change: Int, Sendable {
-        case added = 1, modified, deleted
+        case added = 1
+        case modified, deleted
 
         var name: String {
             switch self {
@@ -32,7 +33,8 @@ struct StoredEvent: Sendable {
     let line: ByteBuffer
 
     init(
-        resourceVersion: Int64, change: Change, address: ObjectAddress, object: JSONValue, previous: JSONValue?,
+        resourceVersion: Int64, change: Change, address: ObjectAddress, object: JSONValue,
+        previous: JSONValue?,
         objectBytes: [UInt8]
     ) {
         self.resourceVersion = resourceVersion

@@ -15,7 +15,8 @@ struct HTTPProxying {
     static let connectTimeout = TimeAmount.seconds(5)
 
     private static let hopByHop: Set<String> = [
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+        "transfer-encoding",
         "upgrade", "authorization", "host", "content-length", "expect",
     ]
 
@@ -63,7 +64,8 @@ struct HTTPProxying {
                 }
             }
             if !stream.isStarted {
-                throw StatusError.unavailable("error trying to reach service: the connection ended without an answer")
+                throw StatusError.unavailable(
+                    "error trying to reach service: the connection ended without an answer")
             }
         }
     }
@@ -73,7 +75,8 @@ struct HTTPProxying {
         var uri = "/" + call.target.rest.map(encoded).joined(separator: "/")
         if request.endsWithSlash, uri != "/" { uri += "/" }
         if !request.query.isEmpty {
-            uri += "?" + request.query.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
+            uri +=
+                "?" + request.query.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
         }
         var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: uri)
         for (name, value) in request.headers where !hopByHop.contains(name.lowercased()) {
@@ -88,24 +91,31 @@ struct HTTPProxying {
     }
 
     private static func encoded(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~"))) ?? text
+        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~")))
+            ?? text
     }
 
     /// Where to connect: `name`, `name:port`, `http:name:port`; the port by number or name.
     private func address(_ call: SubresourceCall) async throws -> (host: String, port: Int) {
         var parts = call.name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         if parts.count == 3 {
-            guard parts[0].isEmpty || parts[0] == "http" else { throw StatusError.notImplemented("proxying by \(parts[0])") }
+            guard parts[0].isEmpty || parts[0] == "http" else {
+                throw StatusError.notImplemented("proxying by \(parts[0])")
+            }
             parts.removeFirst()
         }
         let name = parts[0]
         let port = parts.count > 1 ? parts[1] : ""
         let object = try await operations.get(call.target.kind, call.namespace, name).object()
-        if call.target.kind.qualifiedName == Resource.services { return try await endpoint(of: object, port: port) }
+        if call.target.kind.qualifiedName == Resource.services {
+            return try await endpoint(of: object, port: port)
+        }
         guard let address = object.value(at: ["status", "podIP"])?.stringValue, !address.isEmpty else {
             throw StatusError.unavailable("pod \(name) has no address yet")
         }
-        let ports = (object.value(at: ["spec", "containers"])?.arrayValue ?? []).flatMap { $0["ports"]?.arrayValue ?? [] }
+        let ports = (object.value(at: ["spec", "containers"])?.arrayValue ?? []).flatMap {
+            $0["ports"]?.arrayValue ?? []
+        }
         let named = ports.first { $0["name"]?.stringValue == port && !port.isEmpty }
         let number = Int(port) ?? (named ?? ports.first)?["containerPort"]?.intValue ?? 80
         return (address, number)
@@ -113,7 +123,8 @@ struct HTTPProxying {
 
     private func endpoint(of service: JSONValue, port: String) async throws -> (host: String, port: Int) {
         let ports = service.value(at: ["spec", "ports"])?.arrayValue ?? []
-        let wanted = port.isEmpty
+        let wanted =
+            port.isEmpty
             ? ports.first
             : ports.first { $0["name"]?.stringValue == port || $0["port"]?.intValue == Int(port) }
         guard let wanted, let kind = cluster.kinds.kind(qualifiedName: Resource.endpoints) else {

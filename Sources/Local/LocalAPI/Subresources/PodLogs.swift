@@ -41,7 +41,8 @@ struct PodLogs {
     }
 
     private func send(
-        _ source: Source, _ selection: LogSelection, follows: Bool, _ call: SubresourceCall, to stream: ResponseStream
+        _ source: Source, _ selection: LogSelection, follows: Bool, _ call: SubresourceCall,
+        to stream: ResponseStream
     ) async throws {
         guard let path = source.path, let file = LogFile(path: path) else { return }
         defer { file.close() }
@@ -85,7 +86,9 @@ struct PodLogs {
         if let seconds = try Self.number(request, "sinceSeconds") {
             selection.since = cluster.now().addingTimeInterval(TimeInterval(-seconds))
         } else if let text = request.parameter("sinceTime") {
-            guard let date = Timestamp.parse(text) else { throw .badRequest("sinceTime must be an RFC 3339 time") }
+            guard let date = Timestamp.parse(text) else {
+                throw .badRequest("sinceTime must be an RFC 3339 time")
+            }
             selection.since = date
         }
         return selection
@@ -100,7 +103,9 @@ struct PodLogs {
     }
 
     private static func statuses(_ pod: JSONValue) -> [JSONValue] {
-        ["containerStatuses", "initContainerStatuses"].flatMap { pod.value(at: ["status", $0])?.arrayValue ?? [] }
+        ["containerStatuses", "initContainerStatuses"].flatMap {
+            pod.value(at: ["status", $0])?.arrayValue ?? []
+        }
     }
 
     /// - Throws: `StatusError` 400 when no container is named among several, or one that is not there.
@@ -112,7 +117,8 @@ struct PodLogs {
         guard let asked, !asked.isEmpty else {
             if main.count == 1, let only = main.first { return only }
             throw .badRequest(
-                "a container name must be specified for pod \(pod.name), choose one of: [\(main.joined(separator: " "))]")
+                "a container name must be specified for pod \(pod.name), choose one of: [\(main.joined(separator: " "))]"
+            )
         }
         guard (main + names("initContainers")).contains(asked) else {
             throw .badRequest("container \(asked) is not valid for pod \(pod.name)")
@@ -131,8 +137,10 @@ struct PodLogs {
         let isWaiting = status?.value(at: ["state", "waiting"]) != nil
         guard let newest = runs.max() else {
             if wantsPrevious { throw noPrevious(pod, container) }
-            let reason = status?.value(at: ["state", "waiting", "reason"])?.stringValue ?? "ContainerCreating"
-            throw .badRequest("container \"\(container)\" in pod \"\(pod.name)\" is waiting to start: \(reason)")
+            let reason =
+                status?.value(at: ["state", "waiting", "reason"])?.stringValue ?? "ContainerCreating"
+            throw .badRequest(
+                "container \"\(container)\" in pod \"\(pod.name)\" is waiting to start: \(reason)")
         }
         guard wantsPrevious else { return newest }
         // While the next run is waiting for its back-off, the newest file is the previous run's.

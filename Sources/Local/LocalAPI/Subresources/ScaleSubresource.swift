@@ -30,7 +30,8 @@ struct ScaleSubresource {
                 return (try Self.scaled(current, to: wanted, kind: kind), [])
             }
             return .json(Self.scale(outcome.object))
-        default: throw StatusError.methodNotAllowed(call.request.method.rawValue, "\(kind.qualifiedName)/scale")
+        default:
+            throw StatusError.methodNotAllowed(call.request.method.rawValue, "\(kind.qualifiedName)/scale")
         }
     }
 

@@ -14,7 +14,8 @@ struct SubresourceRouter {
         _ request: APIRequest, target: RequestTarget, subresource: KindDescription.Subresource
     ) async throws -> APIResponse {
         guard let name = target.name else { throw StatusError.unknownPath }
-        let call = SubresourceCall(request: request, target: target, namespace: target.namespace ?? "", name: name)
+        let call = SubresourceCall(
+            request: request, target: target, namespace: target.namespace ?? "", name: name)
         switch subresource {
         case .status: return try await change(call, .status)
         case .finalize: return try await change(call, .finalize)
@@ -42,12 +43,14 @@ struct SubresourceRouter {
             return try resources.presenter(request, kind).one(stored)
         case .PUT:
             let outcome = try await operations.update(
-                request.document(), kind: kind, namespace: call.namespace, name: call.name, subresource: subresource,
+                request.document(), kind: kind, namespace: call.namespace, name: call.name,
+                subresource: subresource,
                 options: request.writeOptions())
             return try resources.presenter(request, kind).written(outcome)
         case .PATCH:
             let outcome = try await operations.patch(
-                request.document(), type: request.patchKind(), kind: kind, namespace: call.namespace, name: call.name,
+                request.document(), type: request.patchKind(), kind: kind, namespace: call.namespace,
+                name: call.name,
                 subresource: subresource, options: request.writeOptions())
             return try resources.presenter(request, kind).written(outcome)
         default:
@@ -67,8 +70,10 @@ struct SubresourceRouter {
         let audiences = (review.value(at: ["spec", "audiences"])?.arrayValue ?? []).compactMap(\.stringValue)
         let seconds = review.value(at: ["spec", "expirationSeconds"])?.intValue ?? 3_600
         guard seconds >= TokenLimits.secondsMin, seconds <= TokenLimits.secondsMax else {
-            let why = "may not specify a duration outside of \(TokenLimits.secondsMin)...\(TokenLimits.secondsMax) seconds"
-            throw StatusError.invalid(kind, call.name, [.invalid("spec.expirationSeconds", "\(seconds)", why)])
+            let why =
+                "may not specify a duration outside of \(TokenLimits.secondsMin)...\(TokenLimits.secondsMax) seconds"
+            throw StatusError.invalid(
+                kind, call.name, [.invalid("spec.expirationSeconds", "\(seconds)", why)])
         }
         let pod = try await boundPod(review, call)
         let issuer = resources.router.authenticator.tokens
@@ -91,7 +96,8 @@ struct SubresourceRouter {
         _ review: JSONValue, _ call: SubresourceCall
     ) async throws -> ServiceAccountClaims.Reference? {
         guard let reference = review.value(at: ["spec", "boundObjectRef"]), reference["kind"] == "Pod",
-            let name = reference["name"]?.stringValue, let pods = cluster.kinds.kind(qualifiedName: Resource.pods)
+            let name = reference["name"]?.stringValue,
+            let pods = cluster.kinds.kind(qualifiedName: Resource.pods)
         else { return nil }
         let pod = try await operations.get(pods, call.namespace, name).object()
         if let uid = reference["uid"]?.stringValue, !uid.isEmpty, uid != pod.uid {
@@ -109,7 +115,9 @@ struct SubresourceRouter {
         options.gracePeriodSeconds = document.value(at: ["deleteOptions", "gracePeriodSeconds"])?.intValue
         options.isDryRun = try call.request.writeOptions().isDryRun
         _ = try await operations.delete(call.target.kind, call.namespace, call.name, options: options)
-        return .json(["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "code": 201], status: 201)
+        return .json(
+            ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "code": 201],
+            status: 201)
     }
 
     /// Pods are bound when they are created; binding again to the same node is fine, to another is not.
@@ -121,9 +129,12 @@ struct SubresourceRouter {
         let pod = try await operations.get(call.target.kind, call.namespace, call.name).object()
         let node = pod.value(at: ["spec", "nodeName"])?.stringValue ?? ""
         guard node == wanted else {
-            throw StatusError.conflict(call.target.kind, call.name, "pod \(call.name) is already assigned to node \"\(node)\"")
+            throw StatusError.conflict(
+                call.target.kind, call.name, "pod \(call.name) is already assigned to node \"\(node)\"")
         }
-        return .json(["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "code": 201], status: 201)
+        return .json(
+            ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "code": 201],
+            status: 201)
     }
 
     /// A port-forward that reaches this point has not asked for an upgrade that is known.
