@@ -74,9 +74,9 @@ extension ClusterSuites {
         let mount = "/var/lib/linkerd-local-full"
         try FileManager.default.createDirectory(atPath: mount, withIntermediateDirectories: true)
         try await Shell.check(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", mount])
-        let small = Cluster(stateDirectory: mount, apiPort: 17_443, dashboardPort: 17_750)
+        let small = Cluster(stateDirectory: mount, apiPort: 27_443, dashboardPort: 27_750)
         do {
-            let ports = ["--api-port", "17443", "--dashboard-port", "17750"]
+            let ports = ["--api-port", "27443", "--dashboard-port", "27750"]
             try await Shell.check([Cluster.program("linkerd"), "local", "up", "--state-dir", mount] + ports, seconds: 90)
             try await small.kubectl(["create", "configmap", "before", "--from-literal=a=b"])
             _ = try await Shell.run(["dd", "if=/dev/zero", "of=\(mount)/filler", "bs=64k"])
@@ -106,7 +106,7 @@ extension ClusterSuites {
 
     @Test("A corrupt state file is set aside and said, and the cluster starts")
     func corruptState() async throws {
-        let ports = ["--api-port", "17443", "--dashboard-port", "17750", "--state-dir", folder]
+        let ports = ["--api-port", "27443", "--dashboard-port", "27750", "--state-dir", folder]
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try Data(repeating: 0x5A, count: 16_384).write(to: URL(filePath: folder + "/state.db"))
         try await Shell.check([Cluster.program("linkerd"), "local", "up"] + ports, seconds: 90)

@@ -19,7 +19,7 @@ struct Cluster: Sendable {
     static let programs = ProcessInfo.processInfo.environment["MESH_BIN"] ?? root.appending(path: ".build/release").path
 
     static let shared = Cluster(
-        stateDirectory: "/var/lib/linkerd-local-test", apiPort: 16_443, dashboardPort: 15_750)
+        stateDirectory: "/var/lib/linkerd-local-test", apiPort: 26_443, dashboardPort: 25_750)
 
     static func program(_ name: String) -> String { programs + "/" + name }
 
@@ -33,10 +33,11 @@ struct Cluster: Sendable {
     func up(seconds: Double = 300) async throws {
         guard geteuid() == 0 else { throw SetupError("the cluster tests need root: run sudo deploy/test") }
         let ports = ["--api-port", "\(apiPort)", "--dashboard-port", "\(dashboardPort)"]
-        let text = try await Shell.check(
+        let result = try await Shell.run(
             [Self.program("linkerd"), "local", "up", "--demo", "emojivoto"] + location + ports, seconds: seconds)
-        guard text.contains("http://127.0.0.1:\(dashboardPort)") else {
-            throw SetupError("local up did not print the dashboard's address:\n\(text)")
+        let said = result.output + result.errors
+        guard result.status == 0, said.contains("http://127.0.0.1:\(dashboardPort)") else {
+            throw SetupError("local up did not print the dashboard's address: \(result)")
         }
     }
 
@@ -80,13 +81,20 @@ struct Cluster: Sendable {
         return true
     }
 
-    /// Ids of running processes whose command line contains all `words`, this cluster's only.
+    /// Ids of running processes of our programs whose command line contains all `words`. Programs are told by
+    /// their executables, so that another checkout's cluster is never touched.
     func processes(matching words: [String]) -> [Int32] {
+        let folder = URL(filePath: Self.programs).resolvingSymlinksInPath().path + "/"
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []  // Always there on Linux.
         return entries.compactMap(Int32.init).filter { pid in
-            guard let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"), !bytes.isEmpty else { return false }
-            let line = String(decoding: bytes, as: UTF8.self).replacingOccurrences(of: "\0", with: " ")
-            return line.contains(Self.programs) && words.allSatisfy(line.contains)
+            // A process may end while it is looked at.
+            guard let executable = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe"),
+                executable.hasPrefix(folder), !executable.hasSuffix(".xctest"),
+                let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"), !bytes.isEmpty
+            else { return false }
+            let name = String(executable.dropFirst(folder.count))
+            let line = name + " " + String(decoding: bytes, as: UTF8.self).replacingOccurrences(of: "\0", with: " ")
+            return words.allSatisfy(line.contains)
         }
     }
 }

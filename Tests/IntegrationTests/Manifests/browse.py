@@ -52,8 +52,8 @@ def main():
     finally:
         if session:
             call(base, "DELETE", session)
-        driver.terminate()
-        driver.wait(10)
+        driver.kill()
+        driver.wait()
 
 
 main()
