@@ -104,7 +104,8 @@ import Testing
     func doubles() {
         var random = XorShift(seed: 5)
         let plain = Backoff(minNanoseconds: 100, maxNanoseconds: 500, jitter: 0)
-        #expect((0..<5).map { plain.nanoseconds(afterFailures: $0, using: &random) } == [100, 200, 400, 500, 500])
+        #expect(
+            (0..<5).map { plain.nanoseconds(afterFailures: $0, using: &random) } == [100, 200, 400, 500, 500])
         let jittered = Backoff(minNanoseconds: 100, maxNanoseconds: 500, jitter: 0.5)
         for attempt in 0..<200 {
             let delay = jittered.nanoseconds(afterFailures: attempt, using: &random)

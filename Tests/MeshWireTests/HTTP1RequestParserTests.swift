@@ -16,7 +16,9 @@ struct ParsedRequest {
         buffer = bytes
     }
 
-    func text(_ range: Range<Int>) -> String { buffer.getString(at: range.lowerBound, length: range.count) ?? "" }
+    func text(_ range: Range<Int>) -> String {
+        buffer.getString(at: range.lowerBound, length: range.count) ?? ""
+    }
 
     /// The head as it travels on.
     func forwarded(adding additions: String? = nil) -> String {
@@ -73,8 +75,10 @@ struct ParsedRequest {
     @Test(
         "What two readers could understand differently is refused",
         arguments: [
-            ("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-             HTTP1ParseError.contentLengthAndTransferEncoding),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+                HTTP1ParseError.contentLengthAndTransferEncoding
+            ),
             ("POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", .conflictingContentLength),
             ("POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\n", .badContentLength),
             ("POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\n", .badContentLength),
@@ -85,8 +89,10 @@ struct ParsedRequest {
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", .badTransferEncoding),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", .badTransferEncoding),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", .badTransferEncoding),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-             .badTransferEncoding),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                .badTransferEncoding
+            ),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: \u{b}chunked\r\n\r\n", .badFieldValue),
             ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .transferEncodingInHTTP10),
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", .duplicateHost),
@@ -123,13 +129,21 @@ struct ParsedRequest {
     @Test(
         "Hop-by-hop fields stay behind",
         arguments: [
-            ("Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nX: 1\r\n", "X: 1\r\n"),
+            (
+                "Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nX: 1\r\n",
+                "X: 1\r\n"
+            ),
             ("X: 1\r\nConnection: close, X-Hop\r\nX-Hop: 2\r\nY: 3\r\n", "X: 1\r\nY: 3\r\n"),
             ("Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: abc\r\n", ""),
-            ("Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n",
-             "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"),
+            (
+                "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n",
+                "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+            ),
             ("Upgrade: websocket\r\n", ""),
-            ("Connection: content-length, host, transfer-encoding\r\nContent-Length: 3\r\n", "Content-Length: 3\r\n"),
+            (
+                "Connection: content-length, host, transfer-encoding\r\nContent-Length: 3\r\n",
+                "Content-Length: 3\r\n"
+            ),
             ("Content-Length: 3\r\nX: 1\r\nContent-Length: 3\r\n", "Content-Length: 3\r\nX: 1\r\n"),
         ])
     func hopByHop(fields: String, remaining: String) throws {
@@ -159,6 +173,18 @@ struct ParsedRequest {
     func keepAlive(version: String, fields: String, expected: Bool) throws {
         let request = try #require(try ParsedRequest("GET / \(version)\r\nHost: a\r\n\(fields)\r\n"))
         #expect(request.parser.keepsConnection == expected)
+    }
+
+    @Test(
+        "Methods are known by their exact spelling",
+        arguments: [
+            ("GET", HTTP1Method.get), ("HEAD", .head), ("PUT", .put), ("DELETE", .delete), ("OPTIONS", .options),
+            ("TRACE", .trace), ("POST", .other), ("Head", .other), ("get", .other), ("PATCH", .other),
+        ])
+    func methods(text: String, expected: HTTP1Method) throws {
+        let request = try #require(try ParsedRequest("\(text) / HTTP/1.1\r\nHost: a\r\n\r\n"))
+        #expect(request.parser.method == expected)
+        #expect(request.text(request.parser.methodText) == text)
     }
 
     @Test("The target's authority wins over Host")
@@ -200,7 +226,8 @@ struct ParsedRequest {
             guard (try? parser.parse(buffer.readableBytesUInt8Span)) == true else { continue }
             var output = ByteBuffer()
             HTTP1HeadCopy.append(
-                head: buffer, from: parser.leadingBytes, removals: parser.removals, fieldsEnd: parser.fieldsEnd,
+                head: buffer, from: parser.leadingBytes, removals: parser.removals,
+                fieldsEnd: parser.fieldsEnd,
                 additions: nil, to: &output)
             var again = HTTP1RequestParser(rules: [])
             #expect(try again.parse(output.readableBytesUInt8Span), "seed 0x5EED: \(String(buffer: buffer))")

@@ -7,7 +7,8 @@ import Testing
         _ text: String, answering method: HTTP1Method = .get
     ) throws(HTTP1ParseError) -> HTTP1ResponseParser? {
         var parser = HTTP1ResponseParser()
-        return try parser.parse(ByteBuffer(string: text).readableBytesUInt8Span, answering: method) ? parser : nil
+        return try parser.parse(ByteBuffer(string: text).readableBytesUInt8Span, answering: method)
+            ? parser : nil
     }
 
     @Test(
@@ -33,7 +34,8 @@ import Testing
     @Test(
         "Malformed answers are refused",
         arguments: [
-            "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n", "HTTP/1.1200 OKOK\r\n\r\n",
+            "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n",
+            "HTTP/1.1200 OKOK\r\n\r\n",
             "HTTP/1.1 200 OK\n\r\n\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "ICY 200 OK\r\nX: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -87,8 +89,10 @@ import Testing
     @Test(
         "Chunks that another reader could cut differently are refused",
         arguments: [
-            "\r\nabc", "g\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3\nabc\r\n", "3\r\nabcd\r\n", "3\r\nabc\n0\r\n\r\n",
-            "3 \r\nabc\r\n", "3;a\nb\r\nabc\r\n", "FFFFFFFFFFFFFFFF\r\n", "0\r\nTrailer: 1\n\r\n", "0\r\n Trailer: 1\r\n\r\n",
+            "\r\nabc", "g\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3\nabc\r\n", "3\r\nabcd\r\n",
+            "3\r\nabc\n0\r\n\r\n",
+            "3 \r\nabc\r\n", "3;a\nb\r\nabc\r\n", "FFFFFFFFFFFFFFFF\r\n", "0\r\nTrailer: 1\n\r\n",
+            "0\r\n Trailer: 1\r\n\r\n",
             "0\r\n\r\r", "3\r\nabc\r\n\r\n",
         ])
     func refused(text: String) {
@@ -117,7 +121,8 @@ import Testing
         "Spelling is normalised",
         arguments: [
             ("Web.Shop.svc.cluster.local.:8080", "web.shop.svc.cluster.local:8080"),
-            ("web:80", "web"), ("web", "web"), ("[FD00::1]:8080", "[fd00::1]:8080"), ("10.0.0.1:443", "10.0.0.1:443"),
+            ("web:80", "web"), ("web", "web"), ("[FD00::1]:8080", "[fd00::1]:8080"),
+            ("10.0.0.1:443", "10.0.0.1:443"),
         ])
     func labels(text: String, expected: String) throws {
         #expect(try #require(Authority(text)).label == expected)

@@ -22,9 +22,13 @@ import Testing
     func logLevel() async throws {
         try await ProxyFixture.run { (proxy: ProxyFixture) async throws in
             #expect(try await proxy.admin("GET", "/proxy-log-level").body == "off")
-            #expect(try await proxy.admin("PUT", "/proxy-log-level", body: "warn,linkerd=debug").head.hasPrefix("HTTP/1.1 204 "))
+            #expect(
+                try await proxy.admin("PUT", "/proxy-log-level", body: "warn,linkerd=debug").head.hasPrefix(
+                    "HTTP/1.1 204 "))
             #expect(try await proxy.admin("GET", "/proxy-log-level").body == "warn,linkerd=debug")
-            #expect(try await proxy.admin("PUT", "/proxy-log-level", body: "loud").head.hasPrefix("HTTP/1.1 400 "))
+            #expect(
+                try await proxy.admin("PUT", "/proxy-log-level", body: "loud").head.hasPrefix("HTTP/1.1 400 ")
+            )
             #expect(try await proxy.admin("GET", "/proxy-log-level").body == "warn,linkerd=debug")
         }
     }
@@ -52,7 +56,8 @@ import Testing
     func process() async throws {
         try await ProxyFixture.run { (proxy: ProxyFixture) async throws in
             for name in [
-                "process_start_time_seconds", "process_open_fds", "process_max_fds", "process_resident_memory_bytes",
+                "process_start_time_seconds", "process_open_fds", "process_max_fds",
+                "process_resident_memory_bytes",
                 "process_virtual_memory_bytes", "process_threads", "proxy_build_info",
             ] {
                 #expect(try await proxy.metric(name) > 0, "\(name)")

@@ -98,7 +98,8 @@ import Testing
             let text = try await client.takeToEnd()
             #expect("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".hasPrefix(text))
             #expect(
-                try await proxy.metric("response_total", ["classification": "failure", "error": "unclassified"]) == 1)
+                try await proxy.metric(
+                    "response_total", ["classification": "failure", "error": "unclassified"]) == 1)
         }
     }
 
@@ -155,7 +156,8 @@ import Testing
             // The kernel's buffers and the proxy's bounded queue fill up, then the counter stands still.
             var last = -1.0
             try await eventually("the proxy stops reading") {
-                let now = try await proxy.metric("tcp_read_bytes_total", ["direction": "inbound", "peer": "dst"])
+                let now = try await proxy.metric(
+                    "tcp_read_bytes_total", ["direction": "inbound", "peer": "dst"])
                 defer { last = now }
                 return now > 0 && now == last
             }
@@ -179,7 +181,8 @@ import Testing
             let sending = client.sendLater(count: total)
             var last = -1.0
             try await eventually("the proxy stops reading") {
-                let now = try await proxy.metric("tcp_read_bytes_total", ["direction": "inbound", "peer": "src"])
+                let now = try await proxy.metric(
+                    "tcp_read_bytes_total", ["direction": "inbound", "peer": "src"])
                 defer { last = now }
                 return now > 0 && now == last
             }
@@ -232,7 +235,8 @@ import Testing
             }
             try await upstream.send(ok)
             #expect(
-                try await client.takeToEnd() == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi")
+                try await client.takeToEnd()
+                    == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: close\r\n\r\nhi")
             await client.close()
             await drained
         }

@@ -22,9 +22,11 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
             #expect(try await proxy.metric("request_total", labels) == 3)
             #expect(
                 try await proxy.metric(
-                    "response_total", labels.merging(["classification": "success", "status_code": "200"]) { $1 }) == 3)
+                    "response_total",
+                    labels.merging(["classification": "success", "status_code": "200"]) { $1 }) == 3)
             #expect(try await proxy.metric("response_latency_ms_count", labels) == 3)
-            #expect(try await proxy.metric("tcp_open_connections", ["direction": "inbound", "peer": "src"]) == 1)
+            #expect(
+                try await proxy.metric("tcp_open_connections", ["direction": "inbound", "peer": "src"]) == 1)
             #expect(
                 try await proxy.metric("tcp_write_bytes_total", ["direction": "inbound", "peer": "src"])
                     == Double(3 * ok.utf8.count))
@@ -74,7 +76,8 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
             let upstream = try await server.next()
             #expect(try await upstream.takeHead() == "GET /p?q HTTP/1.1\r\nHOST: a\r\nX-Odd:  two  \r\n\r\n")
             try await upstream.send(
-                "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nX: 1\r\nContent-Length: 0\r\n\r\n")
+                "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nX: 1\r\nContent-Length: 0\r\n\r\n"
+            )
             #expect(try await client.takeHead() == "HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 0\r\n\r\n")
         }
     }
@@ -125,7 +128,8 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     @Test(
         "Answers without a body end with their head",
         arguments: [
-            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"), ("GET", "HTTP/1.1 204 No Content\r\n\r\n"),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"),
+            ("GET", "HTTP/1.1 204 No Content\r\n\r\n"),
             ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n"),
         ])
     func bodiless(method: String, answer: String) async throws {
@@ -184,7 +188,8 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
         try await ProxyFixture.run { proxy in
             let server = try await ScriptedServer.start(on: proxy.group)
             let client = try await proxy.inbound(to: server.address)
-            try await client.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+            try await client.send(
+                "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
             let upstream = try await server.next()
             #expect(try await upstream.takeHead().contains("Expect: 100-continue\r\n"))
             try await upstream.send("HTTP/1.1 100 Continue\r\n\r\n")
@@ -200,8 +205,10 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     @Test(
         "After 101, or 2xx to CONNECT, bytes flow freely until both sides end",
         arguments: [
-            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
-             "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+                "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+            ),
             ("CONNECT db:1 HTTP/1.1\r\nHost: db:1\r\n\r\n", "HTTP/1.1 200 Established\r\n\r\n"),
         ])
     func tunnel(request: String, answer: String) async throws {

@@ -24,12 +24,17 @@ import Testing
             logical(proxy)
             let server = try await ScriptedServer.start(on: proxy.group)
             proxy.discovery.setEndpoints(
-                path, .replace([DiscoveredEndpoint(address: server.address, metricLabels: ["pod": "web-1", "namespace": "ns"])]))
+                path,
+                .replace([
+                    DiscoveredEndpoint(
+                        address: server.address, metricLabels: ["pod": "web-1", "namespace": "ns"])
+                ]))
             let client = try await proxy.outbound(to: service)
             try await client.send(get)
             let upstream = try await server.next()
             #expect(
-                try await upstream.takeHead() == "GET / HTTP/1.1\r\nHost: web\r\nl5d-dst-canonical: \(path)\r\n\r\n")
+                try await upstream.takeHead()
+                    == "GET / HTTP/1.1\r\nHost: web\r\nl5d-dst-canonical: \(path)\r\n\r\n")
             try await upstream.send(ok)
             #expect(try await client.take(through: "hi") == ok)
             let labels = [
@@ -40,7 +45,8 @@ import Testing
             #expect(try await proxy.metric("tcp_open_total", labels.merging(["peer": "dst"]) { $1 }) == 1)
             #expect(
                 try await proxy.metric(
-                    "tcp_open_total", ["peer": "src", "direction": "outbound", "target_addr": "10.96.0.7:8080"]) == 1)
+                    "tcp_open_total",
+                    ["peer": "src", "direction": "outbound", "target_addr": "10.96.0.7:8080"]) == 1)
         }
     }
 
@@ -50,7 +56,8 @@ import Testing
             logical(proxy)
             var servers: [ScriptedServer] = []
             for _ in 0..<3 { servers.append(try await ScriptedServer.answering(ok, on: proxy.group)) }
-            proxy.discovery.setEndpoints(path, .replace(servers.map { DiscoveredEndpoint(address: $0.address) }))
+            proxy.discovery.setEndpoints(
+                path, .replace(servers.map { DiscoveredEndpoint(address: $0.address) }))
             let client = try await proxy.outbound(to: service)
             for _ in 0..<60 {
                 try await client.send(get)
@@ -130,8 +137,10 @@ import Testing
 
     @Test("An endpoint that refuses is avoided while another answers")
     func avoidsRefusing() async throws {
-        let environment = ["LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN": "60s",
-                           "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX": "60s"]
+        let environment = [
+            "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN": "60s",
+            "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX": "60s",
+        ]
         try await ProxyFixture.run(environment) { proxy in
             logical(proxy)
             let dead = try await ScriptedServer.answering(ok, on: proxy.group)
@@ -168,7 +177,9 @@ import Testing
             let server = try await ScriptedServer.answering(ok, on: proxy.group)
             proxy.discovery.setProfile(
                 "10.96.0.7:8080",
-                .profile(DestinationProfile(endpoint: DiscoveredEndpoint(address: server.address, metricLabels: ["pod": "p"]))))
+                .profile(
+                    DestinationProfile(
+                        endpoint: DiscoveredEndpoint(address: server.address, metricLabels: ["pod": "p"]))))
             let client = try await proxy.outbound(to: service)
             try await client.send(get)
             #expect(try await client.take(through: "hi") == ok)
@@ -233,7 +244,8 @@ import Testing
         try await ProxyFixture.run { proxy in
             let server = try await ScriptedServer.start(on: proxy.group)
             proxy.discovery.setProfile(
-                "10.96.0.7:8080", .profile(DestinationProfile(fullyQualifiedName: "db.ns.svc.cluster.local", isOpaque: true)))
+                "10.96.0.7:8080",
+                .profile(DestinationProfile(fullyQualifiedName: "db.ns.svc.cluster.local", isOpaque: true)))
             proxy.discovery.setEndpoints(
                 "db.ns.svc.cluster.local:8080", .replace([DiscoveredEndpoint(address: server.address)]))
             let client = try await proxy.outbound(to: try SocketAddress(ipAddress: "10.96.0.7", port: 8080))

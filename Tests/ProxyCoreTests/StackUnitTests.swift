@@ -25,11 +25,13 @@ import Testing
     @Test(
         "Every kind has its answer",
         arguments: [
-            (ProxyError.Kind.malformedRequest, 400, 13, true, "unexpected"), (.connectFailed, 502, 14, true, "i/o"),
+            (ProxyError.Kind.malformedRequest, 400, 13, true, "unexpected"),
+            (.connectFailed, 502, 14, true, "i/o"),
             (.connectTimedOut, 504, 14, true, "i/o"), (.upstreamClosed, 502, 14, true, "i/o"),
             (.upstreamMalformed, 502, 14, true, "unexpected"), (.upstreamReset, 502, 14, false, "i/o"),
             (.failFast, 504, 14, true, "failfast"), (.loadShed, 503, 14, true, "loadshed"),
-            (.responseTimedOut, 504, 14, true, "response timeout"), (.unauthorized, 403, 7, false, "unauthorized"),
+            (.responseTimedOut, 504, 14, true, "response timeout"),
+            (.unauthorized, 403, 7, false, "unauthorized"),
             (.notFound, 404, 5, false, "not found"), (.loop, 508, 10, true, "gateway loop"),
             (.unexpected, 500, 13, true, "unexpected"),
         ])
@@ -49,7 +51,8 @@ import Testing
     @Test("A message that cannot be a field value is replaced")
     func headerText() {
         #expect(ProxyError(.unexpected, "a\r\nb").headerText == "unexpected error")
-        let text = String(buffer: ProxyError(.notFound, "no route").http1Response(isInformational: true, closes: false))
+        let text = String(
+            buffer: ProxyError(.notFound, "no route").http1Response(isInformational: true, closes: false))
         #expect(text == "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nl5d-proxy-error: no route\r\n\r\n")
     }
 }
@@ -57,7 +60,8 @@ import Testing
 @Suite("Configuration", .timeLimit(.minutes(1))) struct ProxyConfigTests {
     private func read(_ values: [String: String]) throws(ConfigError) -> ProxyConfig {
         let keys = values.map { (ProxyConfig.prefix + $0.key, $0.value) }
-        return try ProxyConfig(from: DictionarySource(Dictionary(uniqueKeysWithValues: keys)), coresAvailable: 4)
+        return try ProxyConfig(
+            from: DictionarySource(Dictionary(uniqueKeysWithValues: keys)), coresAvailable: 4)
     }
 
     @Test("Defaults are Linkerd's")
@@ -83,7 +87,8 @@ import Testing
             "OUTBOUND_LISTEN_ADDRS": "127.0.0.1:4140,[::1]:4140", "INBOUND_IPS": "10.244.0.7,fd00::7",
             "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION": "25,3306,4444-4446", "INBOUND_DETECT_TIMEOUT": "365d",
             "INBOUND_ACCEPT_KEEPALIVE": "10000ms", "CORES": "16", "DESTINATION_CONTEXT": "{\"ns\":\"a\"}",
-            "INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL": "10s", "DESTINATION_PROFILE_SUFFIXES": "svc.cluster.local.",
+            "INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL": "10s",
+            "DESTINATION_PROFILE_SUFFIXES": "svc.cluster.local.",
         ])
         #expect(config.destinationAddress?.host == "linkerd-dst-headless.linkerd.svc.cluster.local")
         #expect(config.destinationAddress?.port == 8086)
@@ -120,8 +125,10 @@ import Testing
         arguments: [
             ("10.0.0.0/8", "10.255.1.2", true), ("10.0.0.0/8", "11.0.0.1", false),
             ("172.16.0.0/12", "172.31.0.1", true), ("172.16.0.0/12", "172.32.0.1", false),
-            ("fd00::/8", "fd12:3456::1", true), ("fd00::/8", "fe80::1", false), ("0.0.0.0/0", "1.2.3.4", true),
-            ("0.0.0.0/0", "::1", false), ("10.1.1.1", "10.1.1.1", true), ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("fd00::/8", "fd12:3456::1", true), ("fd00::/8", "fe80::1", false),
+            ("0.0.0.0/0", "1.2.3.4", true),
+            ("0.0.0.0/0", "::1", false), ("10.1.1.1", "10.1.1.1", true),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
         ])
     func networks(network: String, address: String, expected: Bool) throws {
         let network = try #require(IPNetwork(network))
@@ -139,7 +146,9 @@ import Testing
         shard.requests(labels: "a=\"free\"").requestStarted()
         let start = NIODeadline.now()
         let names = { (after: TimeAmount) in
-            Set(shard.snapshot(retainIdle: .seconds(600), now: start + after).requests[.endpoint]?.keys.map(\.self) ?? [])
+            Set(
+                shard.snapshot(retainIdle: .seconds(600), now: start + after).requests[.endpoint]?.keys.map(
+                    \.self) ?? [])
         }
         #expect(names(.seconds(1)).count == 2)
         #expect(names(.seconds(500)).count == 2)
@@ -157,7 +166,8 @@ import Testing
             let series = shard.requests(labels: "direction=\"inbound\"")
             series.requestStarted()
             series.responseHead(status: status, latencyNanoseconds: 2_500_000)
-            series.responseEnded(status: status, grpcStatus: status == 503 ? nil : 0, isFailure: status == 503)
+            series.responseEnded(
+                status: status, grpcStatus: status == 503 ? nil : 0, isFailure: status == 503)
             shard.transport(labels: "peer=\"src\"").opened()
             sum.merge(shard.snapshot(retainIdle: .seconds(1)))
         }
@@ -181,7 +191,8 @@ import Testing
     @Test("Labels from discovery are sorted, prefixed and escaped")
     func labels() {
         #expect(
-            SeriesLabels.destination(["pod": "p-1", "namespace": "a\"b"]) == ",dst_namespace=\"a\\\"b\",dst_pod=\"p-1\"")
+            SeriesLabels.destination(["pod": "p-1", "namespace": "a\"b"])
+                == ",dst_namespace=\"a\\\"b\",dst_pod=\"p-1\"")
         #expect(SeriesLabels.destination([:]).isEmpty)
     }
 

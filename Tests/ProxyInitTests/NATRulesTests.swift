@@ -69,7 +69,8 @@ import Testing
         var config = config
         config.portsToRedirect = [80, 8080]
         let text = NATRules.restoreInput(config, family: .ipv4, current: "")
-        #expect(text.contains("--dport 80 -m comment --comment \"proxy-init/redirect-port-80-to-proxy-port\""))
+        #expect(
+            text.contains("--dport 80 -m comment --comment \"proxy-init/redirect-port-80-to-proxy-port\""))
         #expect(!text.contains("redirect-all-incoming"))
     }
 
@@ -84,7 +85,8 @@ import Testing
         #expect(throws: FirewallConfig.Problem.self) { try FirewallConfig.ports(text) }
     }
 
-    @Test("What is no subnet is refused", arguments: ["", "10.0.0.0/33", "host/8", "fd00::/129", "10.0.0.0/x"])
+    @Test(
+        "What is no subnet is refused", arguments: ["", "10.0.0.0/33", "host/8", "fd00::/129", "10.0.0.0/x"])
     func badSubnets(text: String) {
         #expect(throws: FirewallConfig.Problem.self) { try FirewallConfig.subnet(text) }
     }

@@ -8,10 +8,14 @@ struct ProxyInitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "linkerd-proxy-init", abstract: "Redirects a pod's TCP traffic to its Linkerd proxy.")
 
-    @Option(name: [.customShort("p"), .long], help: "Port that takes traffic to the pod.") var incomingProxyPort: Int = -1
-    @Option(name: [.customShort("o"), .long], help: "Port that takes traffic from the pod.") var outgoingProxyPort: Int = -1
-    @Option(name: [.customShort("u"), .long], help: "User whose traffic is left alone.") var proxyUid: Int = -1
-    @Option(name: [.customShort("g"), .long], help: "Group whose traffic is left alone.") var proxyGid: Int = -1
+    @Option(name: [.customShort("p"), .long], help: "Port that takes traffic to the pod.")
+    var incomingProxyPort: Int = -1
+    @Option(name: [.customShort("o"), .long], help: "Port that takes traffic from the pod.")
+    var outgoingProxyPort: Int = -1
+    @Option(name: [.customShort("u"), .long], help: "User whose traffic is left alone.") var proxyUid: Int =
+        -1
+    @Option(name: [.customShort("g"), .long], help: "Group whose traffic is left alone.") var proxyGid: Int =
+        -1
     @Option(name: [.customShort("r"), .long], help: "Inbound ports to redirect; all by default.")
     var portsToRedirect: String = ""
     @Option(help: "Inbound ports and ranges to leave alone.") var inboundPortsToIgnore: String = ""
@@ -56,10 +60,13 @@ struct ProxyInitCommand: ParsableCommand {
             }
             let rules = NATRules.restoreInput(config, family: family, current: saved.output)
             let restored = execute([tool.restore, "--noflush"] + (useWaitFlag ? ["-w"] : []), input: rules)
-            guard restored.status != 0 else { return print("\(family.rawValue) rules installed with \(tool.restore)") }
+            guard restored.status != 0 else {
+                return print("\(family.rawValue) rules installed with \(tool.restore)")
+            }
             problems.append("\(tool.restore): \(restored.complaint)")
         }
-        throw FirewallFailure(description: "\(family.rawValue) rules not installed: \(problems.joined(separator: "; "))")
+        throw FirewallFailure(
+            description: "\(family.rawValue) rules not installed: \(problems.joined(separator: "; "))")
     }
 
     private func firewallConfig() throws -> FirewallConfig {
@@ -76,7 +83,9 @@ struct ProxyInitCommand: ParsableCommand {
             portsToRedirect: single.map(\.low),
             inboundPortsToIgnore: try FirewallConfig.ports(inboundPortsToIgnore),
             outboundPortsToIgnore: try FirewallConfig.ports(outboundPortsToIgnore),
-            subnetsToIgnore: try subnetsToIgnore.split(separator: ",").map { try FirewallConfig.subnet(String($0)) },
+            subnetsToIgnore: try subnetsToIgnore.split(separator: ",").map {
+                try FirewallConfig.subnet(String($0))
+            },
             proxyUserID: UInt32(exactly: proxyUid).flatMap { $0 > 0 ? $0 : nil },
             proxyGroupID: UInt32(exactly: proxyGid).flatMap { $0 > 0 ? $0 : nil })
     }
@@ -88,7 +97,9 @@ struct ProxyInitCommand: ParsableCommand {
         }
     }
 
-    private func execute(_ command: [String], input: String = "") -> (status: Int32, output: String, complaint: String) {
+    private func execute(_ command: [String], input: String = "") -> (
+        status: Int32, output: String, complaint: String
+    ) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = (netns.isEmpty ? [] : ["nsenter", "--net=\(netns)", "--"]) + command

@@ -6,7 +6,8 @@ package enum P2C {
     ///
     /// - Parameters:
     ///   - count: how many candidates there are.
-    ///   - generator: where randomness comes from; two numbers are drawn when there are more than two candidates.
+    ///   - generator: where randomness comes from; two numbers are drawn when there are more than two
+    ///     candidates.
     ///   - cost: what a candidate costs now; ties go to the first drawn.
     /// - Returns: `nil` when `count` is zero.
     /// - Complexity: O(1), no allocation.

@@ -1,8 +1,8 @@
 // Latency estimate that jumps to a worse sample and decays towards better ones.
 //
-// Source: Finagle's peak EWMA. A slow endpoint is noticed at once and forgiven slowly; an endpoint nobody asks
-// decays towards the samples it last gave. Time comes in as nanoseconds of any monotonic clock, because the
-// caller has just read its event loop's clock and a wider type would cost more than the arithmetic.
+// Source: Finagle's peak EWMA. A slow endpoint is noticed at once and forgiven slowly; an endpoint nobody
+// asks decays towards the samples it last gave. Time comes in as nanoseconds of any monotonic clock, because
+// the caller has just read its event loop's clock and a wider type would cost more than the arithmetic.
 
 #if canImport(Glibc)
     import Glibc
@@ -24,7 +24,8 @@ package struct PeakEWMA: Sendable, Equatable {
 
     /// Starts at `initial`, as if measured at `now`.
     package init(
-        initialNanoseconds: Double = defaultNanoseconds, decayNanoseconds: Double = decayNanoseconds, at now: UInt64 = 0
+        initialNanoseconds: Double = defaultNanoseconds, decayNanoseconds: Double = decayNanoseconds,
+        at now: UInt64 = 0
     ) {
         nanoseconds = initialNanoseconds
         decay = decayNanoseconds

@@ -24,7 +24,8 @@ package struct Listener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax))
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax)
+            )
             .childChannelOption(.writeBufferWaterMark, value: SocketSettings.writeQueueBytes)
             .childChannelInitializer(accept)
         for (option, value) in settings.socketOptions {
@@ -59,7 +60,8 @@ package enum Connector {
             .connectTimeout(timeout)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax))
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax)
+            )
             .channelOption(.writeBufferWaterMark, value: SocketSettings.writeQueueBytes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try bound.value(channel) }

@@ -1,5 +1,5 @@
-// Bytes forwarded unparsed, both ways, with half-close and back-pressure. Also what an HTTP/1 connection becomes
-// after 101 or CONNECT.
+// Bytes forwarded unparsed, both ways, with half-close and back-pressure. Also what an HTTP/1 connection
+// becomes after 101 or CONNECT.
 
 package import NIOCore
 

@@ -14,10 +14,11 @@ package struct SocketSettings: Sendable, Equatable {
         self.userTimeout = userTimeout
     }
 
-    /// One read's buffer. Fixed, because adaptive sizing allocates anew when it changes its mind; 16 KiB carries
-    /// bulk bodies well and keeps an idle connection small.
+    /// One read's buffer. Fixed, because adaptive sizing allocates anew when it changes its mind; 16 KiB
+    /// carries bulk bodies well and keeps an idle connection small.
     package static let readBytesMax = 16_384
-    /// Bytes queued towards a slow peer before the other side is no longer read, and when reading starts again.
+    /// Bytes queued towards a slow peer before the other side is no longer read, and when reading starts
+    /// again.
     package static let writeQueueBytes = ChannelOptions.Types.WriteBufferWaterMark(low: 32_768, high: 131_072)
     /// Listen backlog.
     package static let backlogMax: Int32 = 1_024

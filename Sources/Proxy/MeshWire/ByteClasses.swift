@@ -63,11 +63,20 @@ func folded(_ bytes: Span<UInt8>, at start: Int, count: Int) -> UInt64 {
     return word
 }
 
-/// Packs literal lower-case characters as `folded` does; constant-folds.
+/// Up to eight bytes, packed as they are.
+@inline(__always)
+func packed(_ bytes: Span<UInt8>, at start: Int, count: Int) -> UInt64 {
+    var word: UInt64 = 0
+    for offset in 0..<count { word |= UInt64(bytes[start + offset]) << UInt64(8 * offset) }
+    return word
+}
+
+/// Packs literal characters as `folded` and `packed` do; constant-folds.
 @inline(__always)
 func word(
     _ a: Unicode.Scalar, _ b: Unicode.Scalar, _ c: Unicode.Scalar = "\0", _ d: Unicode.Scalar = "\0",
-    _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0", _ h: Unicode.Scalar = "\0"
+    _ e: Unicode.Scalar = "\0", _ f: Unicode.Scalar = "\0", _ g: Unicode.Scalar = "\0",
+    _ h: Unicode.Scalar = "\0"
 ) -> UInt64 {
     let low = UInt64(UInt8(ascii: a)) | UInt64(UInt8(ascii: b)) << 8 | UInt64(UInt8(ascii: c)) << 16
     let middle = UInt64(UInt8(ascii: d)) << 24 | UInt64(UInt8(ascii: e)) << 32 | UInt64(UInt8(ascii: f)) << 40

@@ -85,7 +85,8 @@ struct HTTP1Fields {
         }
     }
 
-    /// Decides again what to leave out when `Connection` names other fields, or keeps a protocol upgrade. Rare.
+    /// Decides again what to leave out when `Connection` names other fields, or keeps a protocol upgrade.
+    /// Rare.
     /// - Parameter keepsUpgrade: leave `Connection` and `Upgrade` in place.
     mutating func rebuildRemovals(_ bytes: Span<UInt8>, keepsUpgrade: Bool) throws(HTTP1ParseError) {
         removals.removeAll(keepingCapacity: true)
@@ -106,8 +107,11 @@ struct HTTP1Fields {
         }
     }
 
-    // Framing and routing stay whatever `Connection` claims: dropping them would change what the message means.
-    private static let neverNominated: Set<String> = ["content-length", "transfer-encoding", "host", "connection"]
+    // Framing and routing stay whatever `Connection` claims: dropping them would change what the message
+    // means.
+    private static let neverNominated: Set<String> = [
+        "content-length", "transfer-encoding", "host", "connection",
+    ]
 
     private func nominatedNames(_ bytes: Span<UInt8>) throws(HTTP1ParseError) -> Set<String> {
         var names: Set<String> = []
@@ -219,7 +223,8 @@ extension HTTP1Fields {
         removals.append(start..<line.end)
     }
 
-    private mutating func takeFourteen(_ bytes: Span<UInt8>, _ line: Line, start: Int) throws(HTTP1ParseError) {
+    private mutating func takeFourteen(_ bytes: Span<UInt8>, _ line: Line, start: Int) throws(HTTP1ParseError)
+    {
         guard folded(bytes, at: start, count: 8) == word("c", "o", "n", "t", "e", "n", "t", "-"),
             folded(bytes, at: start + 8, count: 6) == word("l", "e", "n", "g", "t", "h")
         else { return }
@@ -239,7 +244,9 @@ extension HTTP1Fields {
         contentLength = length
     }
 
-    private mutating func takeSeventeen(_ bytes: Span<UInt8>, _ line: Line, start: Int) throws(HTTP1ParseError) {
+    private mutating func takeSeventeen(_ bytes: Span<UInt8>, _ line: Line, start: Int)
+        throws(HTTP1ParseError)
+    {
         let first = folded(bytes, at: start, count: 8)
         let second = folded(bytes, at: start + 8, count: 8)
         let last = bytes[start + 16] | 0x20
@@ -266,7 +273,9 @@ extension HTTP1Fields {
     private mutating func takeConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) {
         var offset = value.lowerBound
         while offset < value.upperBound {
-            while offset < value.upperBound, ByteClass.isBlank(bytes[offset]) || bytes[offset] == UInt8(ascii: ",") {
+            while offset < value.upperBound,
+                ByteClass.isBlank(bytes[offset]) || bytes[offset] == UInt8(ascii: ",")
+            {
                 offset += 1
             }
             let start = offset

@@ -50,7 +50,8 @@ package struct HTTP1BodyReader: Sendable {
 
     /// Takes the bytes that belong to the body.
     ///
-    /// - Returns: how many of `bytes` from `start` belong to the body; all of them unless it ends within them.
+    /// - Returns: how many of `bytes` from `start` belong to the body; all of them unless it ends within
+    ///   them.
     /// - Complexity: O(1) for lengths, O(framing bytes) for chunks: chunk data is skipped, not read.
     package mutating func consume(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError) -> Int {
         switch state {

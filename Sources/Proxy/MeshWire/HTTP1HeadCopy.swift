@@ -9,13 +9,16 @@ package enum HTTP1HeadCopy {
     ///   - start: where the head begins, after empty lines that are dropped.
     ///   - additions: whole lines, each with CR LF.
     package static func append(
-        head source: ByteBuffer, from start: Int, removals: [Range<Int>], fieldsEnd: Int, additions: ByteBuffer?,
+        head source: ByteBuffer, from start: Int, removals: [Range<Int>], fieldsEnd: Int,
+        additions: ByteBuffer?,
         to output: inout ByteBuffer
     ) {
         let bytes = source.readableBytesSpan
         var offset = start
         for removal in removals {
-            if removal.lowerBound > offset { output.writeBytes(bytes.extracting(offset..<removal.lowerBound)) }
+            if removal.lowerBound > offset {
+                output.writeBytes(bytes.extracting(offset..<removal.lowerBound))
+            }
             offset = removal.upperBound
         }
         output.writeBytes(bytes.extracting(offset..<fieldsEnd))

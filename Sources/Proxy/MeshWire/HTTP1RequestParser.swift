@@ -27,7 +27,8 @@ package struct HTTP1RequestParser {
     package private(set) var headBytes = 0
     /// Bytes of empty lines before the request line, to be dropped.
     package private(set) var leadingBytes = 0
-    /// Host and port the request names, from an absolute target, a CONNECT target or `Host`; empty when it names none.
+    /// Host and port the request names, from an absolute target, a CONNECT target or `Host`; empty when it
+    /// names none.
     package private(set) var authority: Range<Int> = 0..<0
     /// Where the request's body ends.
     package private(set) var framing: HTTP1Framing = .none
@@ -67,10 +68,13 @@ package struct HTTP1RequestParser {
         wantsUpgrade = false
         authority = 0..<0
         var offset = 0
-        while offset + 1 < bytes.count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed { offset += 2 }
+        while offset + 1 < bytes.count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed {
+            offset += 2
+        }
         leadingBytes = offset
         if offset + 1 == bytes.count, bytes[offset] == carriageReturn { return false }
-        guard let lineEnd = try parseRequestLine(bytes, from: offset), try fields.scan(bytes, from: lineEnd) else {
+        guard let lineEnd = try parseRequestLine(bytes, from: offset), try fields.scan(bytes, from: lineEnd)
+        else {
             guard bytes.count - leadingBytes < HTTP1Limits.headBytesMax else { throw .headTooLong }
             return false
         }
@@ -82,7 +86,9 @@ package struct HTTP1RequestParser {
         return true
     }
 
-    private mutating func parseRequestLine(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError) -> Int? {
+    private mutating func parseRequestLine(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError)
+        -> Int?
+    {
         var offset = start
         while offset < bytes.count, ByteClass.isToken(bytes[offset]) { offset += 1 }
         guard offset - start <= ProtocolDetector.methodBytesMax else { throw .badRequestLine }
@@ -103,7 +109,9 @@ package struct HTTP1RequestParser {
             bytes[offset + 7] == UInt8(ascii: "0") || bytes[offset + 7] == UInt8(ascii: "1")
         else { throw .badVersion }
         isHTTP10 = bytes[offset + 7] == UInt8(ascii: "0")
-        guard bytes[offset + 8] == carriageReturn, bytes[offset + 9] == lineFeed else { throw .badRequestLine }
+        guard bytes[offset + 8] == carriageReturn, bytes[offset + 9] == lineFeed else {
+            throw .badRequestLine
+        }
         try takeTarget(bytes)
         return offset + 10
     }
@@ -128,7 +136,9 @@ package struct HTTP1RequestParser {
         else { throw .badTarget }
         let start = offset + 3
         offset = start
-        while offset < target.upperBound, bytes[offset] != UInt8(ascii: "/"), bytes[offset] != UInt8(ascii: "?") {
+        while offset < target.upperBound, bytes[offset] != UInt8(ascii: "/"),
+            bytes[offset] != UInt8(ascii: "?")
+        {
             offset += 1
         }
         guard offset > start, HTTP1Fields.isHost(bytes, start..<offset) else { throw .badTarget }
@@ -156,22 +166,17 @@ package struct HTTP1RequestParser {
         }
     }
 
+    // Methods are case-sensitive: "Head" is some other method, and its answer may have a body.
     private static func method(_ bytes: Span<UInt8>, _ range: Range<Int>) -> HTTP1Method {
-        // Methods are case-sensitive; folding also accepts "get", which then only loses a retry or a body rule
-        // that no server applies to it, so it is compared exactly by its first byte.
-        let start = range.lowerBound
-        guard bytes[start] & 0x20 == 0 else { return .other }
-        switch range.count {
-        case 3:
-            let name = folded(bytes, at: start, count: 3)
-            return name == word("g", "e", "t") ? .get : name == word("p", "u", "t") ? .put : .other
-        case 4: return folded(bytes, at: start, count: 4) == word("h", "e", "a", "d") ? .head : .other
-        case 5: return folded(bytes, at: start, count: 5) == word("t", "r", "a", "c", "e") ? .trace : .other
-        case 6: return folded(bytes, at: start, count: 6) == word("d", "e", "l", "e", "t", "e") ? .delete : .other
-        case 7:
-            let name = folded(bytes, at: start, count: 7)
-            if name == word("o", "p", "t", "i", "o", "n", "s") { return .options }
-            return name == word("c", "o", "n", "n", "e", "c", "t") ? .connect : .other
+        guard range.count <= 7 else { return .other }
+        switch packed(bytes, at: range.lowerBound, count: range.count) {
+        case word("G", "E", "T"): return .get
+        case word("P", "U", "T"): return .put
+        case word("H", "E", "A", "D"): return .head
+        case word("T", "R", "A", "C", "E"): return .trace
+        case word("D", "E", "L", "E", "T", "E"): return .delete
+        case word("O", "P", "T", "I", "O", "N", "S"): return .options
+        case word("C", "O", "N", "N", "E", "C", "T"): return .connect
         default: return .other
         }
     }

@@ -32,7 +32,9 @@ package struct HTTP1ResponseParser {
     /// - Parameter method: of the request it answers, which decides whether there is a body.
     /// - Returns: `false` when `bytes` end before the head does.
     /// - Complexity: O(head); no allocation unless `Connection` names unusual fields.
-    package mutating func parse(_ bytes: Span<UInt8>, answering method: HTTP1Method) throws(HTTP1ParseError) -> Bool {
+    package mutating func parse(_ bytes: Span<UInt8>, answering method: HTTP1Method) throws(HTTP1ParseError)
+        -> Bool
+    {
         fields.reset()
         guard let lineEnd = try parseStatusLine(bytes), try fields.scan(bytes, from: lineEnd) else {
             guard bytes.count < HTTP1Limits.headBytesMax else { throw .headTooLong }

@@ -21,8 +21,8 @@ package enum ProtocolDetector {
 
     /// Judges the bytes of the first read.
     ///
-    /// HTTP/1 needs a request line that is valid as far as it goes; field lines are the HTTP/1 parser's to judge, so
-    /// that a malformed head is answered 400 instead of slipping through as opaque bytes.
+    /// HTTP/1 needs a request line that is valid as far as it goes; field lines are the HTTP/1 parser's to
+    /// judge, so that a malformed head is answered 400 instead of slipping through as opaque bytes.
     package static func detect(_ bytes: Span<UInt8>) -> WireProtocol {
         let count = min(bytes.count, prefixBytesMax)
         guard count >= prefixBytesMin else { return .opaque }
@@ -40,7 +40,9 @@ package enum ProtocolDetector {
     private static func isRequestLine(_ bytes: Span<UInt8>, count: Int) -> Bool {
         var offset = 0
         // RFC 9112 section 2.2: empty lines before a request line are ignored.
-        while offset + 1 < count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed { offset += 2 }
+        while offset + 1 < count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed {
+            offset += 2
+        }
         let methodStart = offset
         while offset < count, ByteClass.isToken(bytes[offset]) { offset += 1 }
         guard offset > methodStart, offset - methodStart <= methodBytesMax else { return false }

@@ -40,7 +40,8 @@ extension ErrorResponse {
     fileprivate static func make(
         _ status: Int, _ reason: String, grpc: Int, closes: Bool, _ label: String
     ) -> ErrorResponse {
-        ErrorResponse(status: status, reason: reason, grpcStatus: grpc, closesConnection: closes, metricLabel: label)
+        ErrorResponse(
+            status: status, reason: reason, grpcStatus: grpc, closesConnection: closes, metricLabel: label)
     }
 }
 

@@ -36,7 +36,9 @@ package struct InboundProxy: ProxySide {
         for address in config.inbound.listenAddresses {
             let bound = Listener.bind(address, loops: group, settings: config.inbound.accept) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.value(on: channel.eventLoop) else { throw ChannelError.operationUnsupported }
+                    guard let loop = loops.value(on: channel.eventLoop) else {
+                        throw ChannelError.operationUnsupported
+                    }
                     try loop.serve(channel)
                 }
             }
@@ -87,7 +89,8 @@ final class InboundLoop {
     private func check(_ address: SocketAddress, _ channel: any Channel) throws {
         let bytes = address.ipBytes
         if !config.inboundIPs.isEmpty, !config.inboundIPs.contains(where: { $0.ipBytes == bytes }) {
-            logger.debug("Connection to a foreign address refused", metadata: ["dst": "\(address.endpointText)"])
+            logger.debug(
+                "Connection to a foreign address refused", metadata: ["dst": "\(address.endpointText)"])
             throw ProxyError(.unauthorized, "inbound connections are not allowed on this IP address")
         }
         // A connection to the proxy's own port would be forwarded to itself for ever.
@@ -99,7 +102,8 @@ final class InboundLoop {
     private func target(for address: SocketAddress) -> InboundTarget {
         if let known = targets[address] { return known }
         let made = InboundTarget(
-            address: address, loop: proxy, settings: config.inbound.endpoint, suffixes: config.profileSuffixes,
+            address: address, loop: proxy, settings: config.inbound.endpoint,
+            suffixes: config.profileSuffixes,
             isSkipped: isOpaque(address))
         targets[address] = made
         sweepLater()

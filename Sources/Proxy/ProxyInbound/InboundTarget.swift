@@ -5,7 +5,8 @@ import ProxyCore
 
 /// One port of the workload as one event loop sees it: the endpoint per name that clients use for it.
 final class InboundTarget {
-    /// Distinct names counted apart per port and loop; requests under further names share the nameless series.
+    /// Distinct names counted apart per port and loop; requests under further names share the nameless
+    /// series.
     static let namesMax = 100
 
     let address: SocketAddress
@@ -25,7 +26,8 @@ final class InboundTarget {
     private let httpErrors: InboundErrors
 
     init(
-        address: SocketAddress, loop: ProxyLoop, settings: EndpointSettings, suffixes: [String], isSkipped: Bool
+        address: SocketAddress, loop: ProxyLoop, settings: EndpointSettings, suffixes: [String],
+        isSkipped: Bool
     ) {
         self.address = address
         self.loop = loop
@@ -36,14 +38,15 @@ final class InboundTarget {
         let target = SeriesLabels.target(address)
         let server = SeriesLabels.defaultServer(port: address.port ?? 0)
         let tls = SeriesLabels.noTLS(isSkipped ? .portSkipped : .noTLSFromRemote)
-        source = loop.metrics.transport(labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")
+        source = loop.metrics.transport(
+            labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")
         destination = loop.metrics.transport(
             labels: "direction=\"inbound\",peer=\"dst\",\(SeriesLabels.noTLS(.loopback))")
         httpErrors = InboundErrors(loop: loop, target: target, server: server)
     }
 
-    /// The endpoint that requests under `name` go to: always the original address, with counters of its own for
-    /// names of the cluster.
+    /// The endpoint that requests under `name` go to: always the original address, with counters of its own
+    /// for names of the cluster.
     func endpoint(named name: String) -> EndpointHandle {
         if let known = named[name] { return known }
         guard named.count < Self.namesMax, let authority = Authority(name), authority.isUnder(suffixes) else {

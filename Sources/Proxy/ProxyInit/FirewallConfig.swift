@@ -58,7 +58,8 @@ public struct FirewallConfig: Sendable, Equatable {
             let trimmed = item.filter { $0 != " " }
             if trimmed.isEmpty { continue }
             let bounds = trimmed.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
-            guard bounds.count <= 2, let low = bounds[0], low > 0, let high = bounds[bounds.count - 1], low <= high
+            guard bounds.count <= 2, let low = bounds[0], low > 0, let high = bounds[bounds.count - 1],
+                low <= high
             else { throw Problem(description: "\"\(trimmed)\" is not a port or a range of ports") }
             ranges.append(PortRange(low: low, high: high))
         }

@@ -3,7 +3,8 @@ public struct FirewallTool: Sendable, Equatable {
     public let save: String
     public let restore: String
 
-    /// Programs beside `binary` (`iptables-nft`, a path works too) for a family; `save` overrides the usual name.
+    /// Programs beside `binary` (`iptables-nft`, a path works too) for a family; `save` overrides the usual
+    /// name.
     public init(binary: String, save: String? = nil, family: AddressFamily) {
         func named(_ name: String) -> String {
             guard family == .ipv6, let range = name.range(ofLast: "iptables") else { return name }
@@ -27,7 +28,9 @@ public struct FirewallTool: Sendable, Equatable {
         case "plain": asked = FirewallTool(binary: "iptables", family: family)
         default: return nil
         }
-        let usual = ["iptables-nft", "iptables", "iptables-legacy"].map { FirewallTool(binary: $0, family: family) }
+        let usual = ["iptables-nft", "iptables", "iptables-legacy"].map {
+            FirewallTool(binary: $0, family: family)
+        }
         return [asked] + usual.filter { $0 != asked }
     }
 }

@@ -1,8 +1,8 @@
 // The nat table's rules that send a pod's TCP traffic through its proxy. Pure: configuration and the current
 // table in, input for `iptables-restore --noflush` out.
 //
-// Chains, order and comments are Linkerd's (`spec/control-plane.md` 6.2), so that its CLI and its network validator
-// recognise them. Naming a chain empties it, so running twice changes nothing.
+// Chains, order and comments are Linkerd's (`spec/control-plane.md` 6.2), so that its CLI and its network
+// validator recognise them. Naming a chain empties it, so running twice changes nothing.
 
 /// Which address family a rule set is for.
 public enum AddressFamily: String, Sendable, CaseIterable {
@@ -18,8 +18,11 @@ public enum NATRules {
 
     /// The text to feed to `iptables-restore --noflush`.
     ///
-    /// - Parameter current: what `iptables-save -t nat` printed; jumps that are there already are not added again.
-    public static func restoreInput(_ config: FirewallConfig, family: AddressFamily, current: String) -> String {
+    /// - Parameter current: what `iptables-save -t nat` printed; jumps that are there already are not added
+    ///   again.
+    public static func restoreInput(_ config: FirewallConfig, family: AddressFamily, current: String)
+        -> String
+    {
         var lines = ["*nat", ":\(redirectChain) - [0:0]"]
         if config.outgoingProxyPort != nil { lines.append(":\(outputChain) - [0:0]") }
         lines += incoming(config, family)
@@ -54,15 +57,19 @@ public enum NATRules {
     private static func outgoing(_ config: FirewallConfig, _ port: UInt16) -> [String] {
         var lines: [String] = []
         if let user = config.proxyUserID {
-            lines.append(rule(outputChain, "-m owner --uid-owner \(user) ", "ignore-proxy-user-id", "-j RETURN"))
+            lines.append(
+                rule(outputChain, "-m owner --uid-owner \(user) ", "ignore-proxy-user-id", "-j RETURN"))
         }
         if let group = config.proxyGroupID {
-            lines.append(rule(outputChain, "-m owner --gid-owner \(group) ", "ignore-proxy-group-id", "-j RETURN"))
+            lines.append(
+                rule(outputChain, "-m owner --gid-owner \(group) ", "ignore-proxy-group-id", "-j RETURN"))
         }
         lines.append(rule(outputChain, "-o lo ", "ignore-loopback", "-j RETURN"))
         lines += ignoredPorts(config.outboundPortsToIgnore, chain: outputChain)
         lines.append(
-            rule(outputChain, "-p tcp ", "redirect-all-outgoing-to-proxy-port", "-j REDIRECT --to-ports \(port)"))
+            rule(
+                outputChain, "-p tcp ", "redirect-all-outgoing-to-proxy-port",
+                "-j REDIRECT --to-ports \(port)"))
         return lines
     }
 
@@ -83,7 +90,8 @@ public enum NATRules {
         }
     }
 
-    private static func rule(_ chain: String, _ match: String, _ comment: String, _ target: String) -> String {
+    private static func rule(_ chain: String, _ match: String, _ comment: String, _ target: String) -> String
+    {
         "-A \(chain) \(match)-m comment --comment \"proxy-init/\(comment)\" \(target)"
     }
 

@@ -1,5 +1,6 @@
-// The endpoints of one logical destination on one event loop, and the choice among them: power of two choices by
-// peak EWMA latency times queue. When none is ready, requests wait, bounded, and fail fast when that lasts.
+// The endpoints of one logical destination on one event loop, and the choice among them: power of two choices
+// by peak EWMA latency times queue. When none is ready, requests wait, bounded, and fail fast when that
+// lasts.
 
 import MeshBalance
 import NIOCore

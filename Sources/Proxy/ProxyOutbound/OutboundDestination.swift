@@ -35,7 +35,8 @@ final class OutboundDestination {
     private var openCount = 0
 
     init(
-        address: SocketAddress, loop: ProxyLoop, settings: OutboundSettings, discovery: (any DestinationSource)?
+        address: SocketAddress, loop: ProxyLoop, settings: OutboundSettings,
+        discovery: (any DestinationSource)?
     ) {
         self.address = address
         self.loop = loop
@@ -59,7 +60,8 @@ final class OutboundDestination {
         if openCount == 0 { idleSince = .now() }
     }
 
-    /// Completes when it is known what the destination is; fails fast with a `ProxyError`. `nil` when it is known.
+    /// Completes when it is known what the destination is; fails fast with a `ProxyError`. `nil` when it is
+    /// known.
     func whenResolved() -> EventLoopFuture<Void>? {
         guard case .resolving = route else { return nil }
         let promise = loop.loop.makePromise(of: Void.self)
@@ -139,7 +141,8 @@ final class OutboundDestination {
             let balancer = Balancer(name: name, loop: loop, config: settings)
             settle(.balance(balancer))
             let bound = NIOLoopBound(WeakBalancer(balancer), eventLoop: loop.loop)
-            endpointsWatch = discovery.watchEndpoints(path: authority.path(defaultPort: port), on: loop.loop) {
+            endpointsWatch = discovery.watchEndpoints(path: authority.path(defaultPort: port), on: loop.loop)
+            {
                 bound.value.balancer?.update($0)
             }
         } else {
@@ -172,7 +175,9 @@ final class OutboundDestination {
     }
 
     private func giveUp(_ promise: EventLoopPromise<Void>) {
-        guard let index = resolved.firstIndex(where: { $0.futureResult === promise.futureResult }) else { return }
+        guard let index = resolved.firstIndex(where: { $0.futureResult === promise.futureResult }) else {
+            return
+        }
         resolved.remove(at: index)
         promise.fail(ProxyError(.failFast, "TCP Server service in fail-fast"))
     }

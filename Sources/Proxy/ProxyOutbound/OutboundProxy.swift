@@ -1,6 +1,7 @@
 // Traffic from the workload: from the original destination, through discovery, to an endpoint.
 //
-// Routes, splits, retries, time-outs and mesh TLS take their places between `OutboundDestination` and `Balancer`.
+// Routes, splits, retries, time-outs and mesh TLS take their places between `OutboundDestination` and
+// `Balancer`.
 
 package import Logging
 package import MeshTransport
@@ -25,7 +26,8 @@ package struct OutboundProxy: ProxySide {
         self.group = group
         loops = try await LoopLocal.make(on: group) { loop in
             OutboundLoop(
-                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop), discovery: discovery,
+                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop),
+                discovery: discovery,
                 originalDestination: originalDestination, logger: logger)
         }
     }
@@ -36,7 +38,9 @@ package struct OutboundProxy: ProxySide {
         for address in config.outbound.listenAddresses {
             let bound = Listener.bind(address, loops: group, settings: config.outbound.accept) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.value(on: channel.eventLoop) else { throw ChannelError.operationUnsupported }
+                    guard let loop = loops.value(on: channel.eventLoop) else {
+                        throw ChannelError.operationUnsupported
+                    }
                     try loop.serve(channel)
                 }
             }
@@ -91,7 +95,8 @@ final class OutboundLoop {
                 try start(channel, destination)
                 try channel.syncOptions?.setOption(.autoRead, value: true)
             } catch {
-                destination.count(error as? ProxyError ?? ProxyError(.unexpected, "closed"), .outboundTCPErrors)
+                destination.count(
+                    error as? ProxyError ?? ProxyError(.unexpected, "closed"), .outboundTCPErrors)
                 channel.close(promise: nil)
             }
         }
@@ -104,7 +109,8 @@ final class OutboundLoop {
 
     private func destination(for address: SocketAddress) -> OutboundDestination {
         if let known = destinations[address] { return known }
-        let made = OutboundDestination(address: address, loop: proxy, settings: settings, discovery: discovery)
+        let made = OutboundDestination(
+            address: address, loop: proxy, settings: settings, discovery: discovery)
         destinations[address] = made
         sweepLater()
         return made

@@ -18,7 +18,8 @@ struct OutboundSettings {
     }
 
     /// Builds an endpoint with its labels.
-    func endpoint(_ discovered: DiscoveredEndpoint, name: DestinationName, loop: ProxyLoop) -> EndpointHandle {
+    func endpoint(_ discovered: DiscoveredEndpoint, name: DestinationName, loop: ProxyLoop) -> EndpointHandle
+    {
         let bytes = discovered.address.ipBytes
         let isLocal = inboundIPs.contains { $0.ipBytes == bytes }
         let common =

@@ -13,7 +13,7 @@ import Synchronization
 final class ProxyFixture: Sendable {
     let group: MultiThreadedEventLoopGroup
     let runtime: ProxyRuntime
-    let discovery = FakeDestination()
+    let discovery = ScriptedDiscovery()
     private let adminGroup: MultiThreadedEventLoopGroup
     private let destination: Destination
 
@@ -27,7 +27,8 @@ final class ProxyFixture: Sendable {
         adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         destination = Destination()
         runtime = ProxyRuntime(
-            config: config, group: group, adminGroup: adminGroup, environment: ["A": "1"], logFilter: LogFilter("off"),
+            config: config, group: group, adminGroup: adminGroup, environment: ["A": "1"],
+            logFilter: LogFilter("off"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -36,7 +37,8 @@ final class ProxyFixture: Sendable {
         _ environment: [String: String] = [:], _ body: (ProxyFixture) async throws -> Void
     ) async throws {
         var variables = [
-            "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "127.0.0.1:0", "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": "127.0.0.1:0",
+            "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "127.0.0.1:0",
+            "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8",
             "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD": "1s", "LINKERD2_PROXY_SHUTDOWN_ACCEPT_GRACE": "0s",
@@ -63,9 +65,11 @@ final class ProxyFixture: Sendable {
         try await runtime.start { loops in
             [
                 try await InboundProxy(
-                    config: config, group: group, proxyLoops: loops, originalDestination: source, logger: logger),
+                    config: config, group: group, proxyLoops: loops, originalDestination: source,
+                    logger: logger),
                 try await OutboundProxy(
-                    config: config, group: group, proxyLoops: loops, discovery: discovery, originalDestination: source,
+                    config: config, group: group, proxyLoops: loops, discovery: discovery,
+                    originalDestination: source,
                     logger: logger),
             ]
         }
@@ -91,11 +95,14 @@ final class ProxyFixture: Sendable {
     }
 
     /// Asks the admin port; head and body of the answer.
-    func admin(_ method: String = "GET", _ path: String, body: String = "") async throws -> (head: String, body: String) {
+    func admin(_ method: String = "GET", _ path: String, body: String = "") async throws -> (
+        head: String, body: String
+    ) {
         guard let address = runtime.adminAddress else { throw DeadlineError(description: "no admin") }
         let connection = try await TestConnection.connect(to: address, on: group)
         let length = body.isEmpty ? "" : "content-length: \(body.utf8.count)\r\n"
-        try await connection.send("\(method) \(path) HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\(length)\r\n\(body)")
+        try await connection.send(
+            "\(method) \(path) HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\(length)\r\n\(body)")
         let text = try await connection.takeToEnd()
         await connection.close()
         guard let split = text.utf8.firstRange(of: Array("\r\n\r\n".utf8)) else { return (text, "") }
@@ -121,7 +128,7 @@ final class ProxyFixture: Sendable {
 }
 
 /// Discovery by hand.
-final class FakeDestination: DestinationSource {
+final class ScriptedDiscovery: DestinationSource {
     private struct Watcher<Update>: Sendable {
         let id: Int
         let path: String

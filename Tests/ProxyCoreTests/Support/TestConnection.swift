@@ -55,7 +55,9 @@ final class TestConnection: Sendable {
         try channel.pipeline.syncOperations.addHandler(Collector(self))
     }
 
-    static func connect(to address: SocketAddress, on group: any EventLoopGroup) async throws -> TestConnection {
+    static func connect(to address: SocketAddress, on group: any EventLoopGroup) async throws
+        -> TestConnection
+    {
         let made = Mutex<TestConnection?>(nil)
         _ = try await ClientBootstrap(group: group)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -66,7 +68,9 @@ final class TestConnection: Sendable {
                 }
             }
             .connect(to: address).get()
-        guard let connection = made.withLock({ $0 }) else { throw DeadlineError(description: "no connection") }
+        guard let connection = made.withLock({ $0 }) else {
+            throw DeadlineError(description: "no connection")
+        }
         return connection
     }
 

@@ -26,7 +26,8 @@ package enum OriginalDestination {
     }
 
     private static func address(_ storage: UnsafePointer<sockaddr_storage>) -> SocketAddress? {
-        // SAFETY: every socket address may be read through the type its family names; sockaddr_storage is big enough.
+        // SAFETY: every socket address may be read through the type its family names; sockaddr_storage is big
+        // enough.
         switch unsafe CInt(storage.pointee.ss_family) {
         case AF_INET:
             return unsafe storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {

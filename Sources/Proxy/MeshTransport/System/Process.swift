@@ -27,7 +27,9 @@ private enum EnvironmentFile {
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
             // SAFETY: the array's storage is valid for its count during the call.
-            let count = unsafe chunk.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+            let count = unsafe chunk.withUnsafeMutableBytes {
+                unsafe read(descriptor, $0.baseAddress, $0.count)
+            }
             guard count > 0 else { return all }
             all += chunk[..<count]
         }
@@ -43,7 +45,9 @@ package enum ProcessOutput {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             // SAFETY: the slice's storage is valid during the call.
-            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
             guard count > 0 else { return }  // Nobody reads any more; a log line is not worth dying for.
             bytes = bytes.dropFirst(count)
         }

@@ -20,11 +20,14 @@ package struct ProcessStatistics: Sendable {
         let pageBytes = UInt64(max(1, sysconf(Int32(_SC_PAGESIZE))))
         // Fields after the command's closing parenthesis, the first of which is field 3 of proc(5).
         let stat = ProcFile.text("/proc/self/stat")
-        let fields = stat.map { $0[($0.lastIndex(of: ")") ?? $0.startIndex)...].split(separator: " ").dropFirst() }
+        let fields = stat.map {
+            $0[($0.lastIndex(of: ")") ?? $0.startIndex)...].split(separator: " ").dropFirst()
+        }
         if let fields = fields.map(Array.init), fields.count > 21 {
             statistics.cpuSeconds = ((Double(fields[11]) ?? 0) + (Double(fields[12]) ?? 0)) / ticks
             statistics.threadCount = UInt64(fields[17]) ?? 0
-            statistics.startTimeSeconds = (ProcFile.bootTimeSeconds() ?? 0) + (Double(fields[19]) ?? 0) / ticks
+            statistics.startTimeSeconds =
+                (ProcFile.bootTimeSeconds() ?? 0) + (Double(fields[19]) ?? 0) / ticks
             statistics.virtualBytes = UInt64(fields[20]) ?? 0
             statistics.residentBytes = (UInt64(fields[21]) ?? 0) * pageBytes
         }
@@ -53,7 +56,8 @@ private enum ProcFile {
     }
 
     static func bootTimeSeconds() -> Double? {
-        guard let line = text("/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }) else {
+        guard let line = text("/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") })
+        else {
             return nil
         }
         return Double(line.dropFirst(6))

@@ -8,7 +8,8 @@ import Glibc
 package struct SignalWaiter: ~Copyable {
     private let descriptor: CInt
 
-    /// Blocks the signals for this thread and the ones it starts; `nil` when the system has no descriptor left.
+    /// Blocks the signals for this thread and the ones it starts; `nil` when the system has no descriptor
+    /// left.
     package init?() {
         let descriptor = mesh_signal_descriptor()
         guard descriptor >= 0 else { return nil }

@@ -32,7 +32,8 @@ package enum AcceptedConnection {
             try forwardOpaque(channel, after: nil, plan: plan, drain: drain)
             return
         }
-        let detector = DetectHandler(timeout: plan.detectTimeout, transport: plan.transport) { wire, context in
+        let detector = DetectHandler(timeout: plan.detectTimeout, transport: plan.transport) {
+            wire, context in
             let pipeline = context.pipeline.syncOperations
             switch wire {
             case .http1:
@@ -51,7 +52,8 @@ package enum AcceptedConnection {
     }
 
     private static func forwardOpaque(
-        _ channel: any Channel, after handler: (any ChannelHandler)?, plan: any ConnectionPlan, drain: DrainState
+        _ channel: any Channel, after handler: (any ChannelHandler)?, plan: any ConnectionPlan,
+        drain: DrainState
     ) throws {
         let held = HeldDrain()
         drain.add(held)

@@ -47,7 +47,8 @@ enum AdminRoutes {
         switch request.path {
         case "/live": return AdminResponse(status: 200, "live\n")
         case "/ready":
-            return state.isReady() ? AdminResponse(status: 200, "ready\n") : AdminResponse(status: 503, "not ready\n")
+            return state.isReady()
+                ? AdminResponse(status: 200, "ready\n") : AdminResponse(status: 503, "not ready\n")
         case "/metrics": return await metrics(request, state)
         case "/proxy-log-level": return logLevel(request, state)
         case "/shutdown": return shutdown(request, state)
@@ -85,7 +86,9 @@ enum AdminRoutes {
     }
 
     private static func shutdown(_ request: AdminRequest, _ state: AdminState) -> AdminResponse {
-        guard state.isShutdownEnabled else { return AdminResponse(status: 404, "shutdown endpoint is not enabled\n") }
+        guard state.isShutdownEnabled else {
+            return AdminResponse(status: 404, "shutdown endpoint is not enabled\n")
+        }
         guard request.isFromLoopback else { return localOnly }
         guard request.method == "POST" else { return notAllowed("POST") }
         state.shutdown()

@@ -45,7 +45,8 @@ package struct PortSet: Sendable, Equatable {
             let trimmed = item.filter { $0 != " " }
             if trimmed.isEmpty { continue }
             let bounds = trimmed.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
-            guard bounds.count <= 2, let low = bounds[0], low > 0, let high = bounds[bounds.count - 1], low <= high
+            guard bounds.count <= 2, let low = bounds[0], low > 0, let high = bounds[bounds.count - 1],
+                low <= high
             else { return nil }
             ranges.append(low...high)
         }
@@ -75,7 +76,8 @@ extension SocketAddress {
         return numeric(String(host), port: Int(port))
     }
 
-    /// The address's bytes in network order; IPv4-mapped IPv6 addresses give their four. Empty for other sockets.
+    /// The address's bytes in network order; IPv4-mapped IPv6 addresses give their four. Empty for other
+    /// sockets.
     package var ipBytes: [UInt8] {
         switch self {
         case .v4:

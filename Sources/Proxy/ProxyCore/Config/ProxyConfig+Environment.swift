@@ -19,13 +19,17 @@ extension ProxyConfig {
         inboundOpaquePorts = reader.value(
             "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", default: PortSet(),
             accepted: "ports and ranges separated by commas", PortSet.init)
-        destinationAddress = reader.value("DESTINATION_SVC_ADDR", default: nil, accepted: "host:port") { text in
+        destinationAddress = reader.value("DESTINATION_SVC_ADDR", default: nil, accepted: "host:port") {
+            text in
             Authority(text).flatMap { $0.port == nil ? nil : .some($0) }
         }
         destinationContext = reader.text("DESTINATION_CONTEXT", default: "")
         profileNetworks = reader.list(
-            "DESTINATION_PROFILE_NETWORKS", accepted: "networks separated by commas") { IPNetwork($0) }
-        profileSuffixes = reader.list("DESTINATION_PROFILE_SUFFIXES", accepted: "DNS suffixes separated by commas") {
+            "DESTINATION_PROFILE_NETWORKS", accepted: "networks separated by commas"
+        ) { IPNetwork($0) }
+        profileSuffixes = reader.list(
+            "DESTINATION_PROFILE_SUFFIXES", accepted: "DNS suffixes separated by commas"
+        ) {
             $0.lowercased()
         }
         if profileSuffixes.isEmpty { profileSuffixes = ["svc.cluster.local."] }
@@ -45,22 +49,29 @@ extension ProxyConfig {
 
     /// Beginnings of Linkerd's keys for what this proxy does not do, or needs no telling.
     private static let keysOfLater = [
-        "IDENTITY_", "POLICY_", "TAP_", "CONTROL_", "TRACE_", "DESTINATION_SVC_NAME", "INBOUND_DEFAULT_POLICY",
+        "IDENTITY_", "POLICY_", "TAP_", "CONTROL_", "TRACE_", "DESTINATION_SVC_NAME",
+        "INBOUND_DEFAULT_POLICY",
         "INBOUND_PORTS", "INBOUND_GATEWAY_SUFFIXES", "INBOUND_METRICS_AUTHORITY_LABELS",
         "OUTBOUND_METRICS_HOSTNAME_LABELS", "OUTBOUND_TCP_", "LOG_FORMAT", "ACCESS_LOG", "CORES_", "DNS_",
-        "DESTINATION_PROFILE_INITIAL_TIMEOUT", "BUFFER_CAPACITY", "INBOUND_MAX_IN_FLIGHT", "OUTBOUND_MAX_IN_FLIGHT",
+        "DESTINATION_PROFILE_INITIAL_TIMEOUT", "BUFFER_CAPACITY", "INBOUND_MAX_IN_FLIGHT",
+        "OUTBOUND_MAX_IN_FLIGHT",
     ]
 
     private static func side(
-        _ name: String, _ reader: inout KeyReader<some StringSource>, listen: [String], connectTimeout: Duration
+        _ name: String, _ reader: inout KeyReader<some StringSource>, listen: [String],
+        connectTimeout: Duration
     ) -> Side {
         let isInbound = name == "INBOUND"
         let connect = ConnectSettings(
             timeout: reader.duration("\(name)_CONNECT_TIMEOUT", default: connectTimeout),
             backoff: Backoff(
-                minNanoseconds: reader.nanoseconds("\(name)_CONNECT_EXP_BACKOFF_MIN", default: .milliseconds(100)),
-                maxNanoseconds: reader.nanoseconds("\(name)_CONNECT_EXP_BACKOFF_MAX", default: .milliseconds(500)),
-                jitter: reader.value("\(name)_CONNECT_EXP_BACKOFF_JITTER", default: 0.1, accepted: "a number ≥ 0") {
+                minNanoseconds: reader.nanoseconds(
+                    "\(name)_CONNECT_EXP_BACKOFF_MIN", default: .milliseconds(100)),
+                maxNanoseconds: reader.nanoseconds(
+                    "\(name)_CONNECT_EXP_BACKOFF_MAX", default: .milliseconds(500)),
+                jitter: reader.value(
+                    "\(name)_CONNECT_EXP_BACKOFF_JITTER", default: 0.1, accepted: "a number ≥ 0"
+                ) {
                     Double($0).flatMap { $0 >= 0 ? $0 : nil }
                 }),
             socket: SocketSettings(
@@ -69,7 +80,8 @@ extension ProxyConfig {
         let idleMaxKey = isInbound ? "MAX_IDLE_CONNS_PER_ENDPOINT" : "OUTBOUND_MAX_IDLE_CONNS_PER_ENDPOINT"
         let endpoint = EndpointSettings(
             connect: connect,
-            poolIdleTimeout: reader.duration("\(name)_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT", default: .seconds(3)),
+            poolIdleTimeout: reader.duration(
+                "\(name)_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT", default: .seconds(3)),
             poolIdleMax: reader.integer(idleMaxKey, default: 10_000, in: 0...1_000_000))
         let idle = reader.duration(
             "\(name)_DISCOVERY_IDLE_TIMEOUT", default: isInbound ? .seconds(90) : .seconds(5))
@@ -89,11 +101,13 @@ extension ProxyConfig {
     private static func http2(_ name: String, _ reader: inout KeyReader<some StringSource>) -> HTTP2Limits {
         var limits = HTTP2Limits()
         let bytes = 65_535...Int(Int32.max)
-        let stream = reader.integer("HTTP2_INITIAL_STREAM_WINDOW_SIZE", default: limits.streamWindowBytes, in: bytes)
+        let stream = reader.integer(
+            "HTTP2_INITIAL_STREAM_WINDOW_SIZE", default: limits.streamWindowBytes, in: bytes)
         let connection = reader.integer(
             "HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", default: limits.connectionWindowBytes, in: bytes)
         let server = "\(name)_SERVER_HTTP2_"
-        limits.streamWindowBytes = reader.integer("\(server)INITIAL_STREAM_WINDOW_SIZE", default: stream, in: bytes)
+        limits.streamWindowBytes = reader.integer(
+            "\(server)INITIAL_STREAM_WINDOW_SIZE", default: stream, in: bytes)
         limits.connectionWindowBytes = reader.integer(
             "\(server)INITIAL_CONNECTION_WINDOW_SIZE", default: connection, in: bytes)
         limits.concurrentStreamsMax = reader.integer(
@@ -155,7 +169,9 @@ private struct KeyReader<Source: StringSource> {
         let single = value(key, default: defaults, accepted: "ip:port") { text in
             SocketAddress.numeric(text).map { [$0] }
         }
-        let several = list(key + "S", accepted: "one or two ip:port separated by commas") { SocketAddress.numeric($0) }
+        let several = list(key + "S", accepted: "one or two ip:port separated by commas") {
+            SocketAddress.numeric($0)
+        }
         return several.isEmpty ? single : several
     }
 

@@ -1,5 +1,6 @@
 // The proxy's configuration, read once from `LINKERD2_PROXY_*` and complete from then on. Names, grammar and
-// defaults are Linkerd's (`spec/proxy.md` 2); what belongs to identity, policy, tap and tracing comes with them.
+// defaults are Linkerd's (`spec/proxy.md` 2); what belongs to identity, policy, tap and tracing comes with
+// them.
 
 package import MeshTransport
 package import MeshWire

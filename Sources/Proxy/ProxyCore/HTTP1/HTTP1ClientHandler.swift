@@ -1,5 +1,5 @@
-// One HTTP/1 connection to an endpoint: finds where responses begin and end, and hands their bytes straight to the
-// exchange it serves. Idle between exchanges, then it belongs to the endpoint's pool.
+// One HTTP/1 connection to an endpoint: finds where responses begin and end, and hands their bytes straight
+// to the exchange it serves. Idle between exchanges, then it belongs to the endpoint's pool.
 
 import MeshTransport
 import MeshWire
@@ -207,13 +207,15 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
         switch phase {
         case .idle: endpoint.http1.remove(self)
         case .head:
-            let message = errno == 0 ? "connection closed before message completed" : SystemErrorText.describe(errno)
+            let message =
+                errno == 0 ? "connection closed before message completed" : SystemErrorText.describe(errno)
             exchange?.upstreamFailed(ProxyError(.upstreamClosed, message))
         case .body:
             if body.isUntilClose, errno == 0 {
                 exchange?.responseEnded(from: self, isReusable: false)
             } else {
-                exchange?.upstreamFailed(ProxyError(.upstreamClosed, "connection closed before message completed"))
+                exchange?.upstreamFailed(
+                    ProxyError(.upstreamClosed, "connection closed before message completed"))
             }
         case .closed, .detached: break
         }

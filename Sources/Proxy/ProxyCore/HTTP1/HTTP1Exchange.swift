@@ -10,15 +10,15 @@ struct HTTP1Exchange {
     private(set) var isHTTP10 = false
     /// Whether the client can send another request afterwards.
     private(set) var keepsConnection = false
-    /// Whether a pooled connection will do: an HTTP/1.0 request, one without a host, or one that becomes a tunnel
-    /// takes its own.
+    /// Whether a pooled connection will do: an HTTP/1.0 request, one without a host, or one that becomes a
+    /// tunnel takes its own.
     private(set) var mayUsePool = false
     private(set) var endpoint: EndpointHandle?
     var upstream: HTTP1ClientHandler?
     /// The whole request has been passed on.
     var isRequestDone = false
-    /// The whole request as it was sent, while it may be sent again: no response byte came, the connection was
-    /// pooled, the method is idempotent.
+    /// The whole request as it was sent, while it may be sent again: no response byte came, the connection
+    /// was pooled, the method is idempotent.
     var replay: ByteBuffer?
     /// Status of the final head that was passed on; 0 before that.
     private(set) var status = 0

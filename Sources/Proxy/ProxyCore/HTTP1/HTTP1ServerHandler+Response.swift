@@ -124,7 +124,9 @@ extension HTTP1ServerHandler {
         write(error.http1Response(isInformational: stack.emitsInformationalHeaders, closes: closes))
         flush()
         guard !closes else { return close(afterFlush: .output) }
-        if phase != .streaming { input.moveReaderIndex(forwardBy: min(parser.headBytes, input.readableBytes)) }
+        if phase != .streaming {
+            input.moveReaderIndex(forwardBy: min(parser.headBytes, input.readableBytes))
+        }
         phase = body.isDone ? .head : .discarding
     }
 
@@ -144,8 +146,8 @@ extension HTTP1ServerHandler {
         exchange.abandoned()
     }
 
-    /// Closes behind everything queued. After closing the output alone, waits a little for the client to close,
-    /// because closing with unread input would reset the connection and could destroy our last answer.
+    /// Closes behind everything queued. After closing the output alone, waits a little for the client to
+    /// close, because closing with unread input would reset the connection and could destroy our last answer.
     func close(afterFlush mode: CloseMode) {
         guard let context, phase != .detached else { return }
         phase = .closing

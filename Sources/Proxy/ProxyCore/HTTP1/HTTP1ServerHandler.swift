@@ -1,8 +1,8 @@
-// An accepted HTTP/1 connection: finds where requests begin and end, asks the stack where each goes, and passes
-// its bytes on. One exchange at a time, in order; pipelined requests wait in the input buffer.
+// An accepted HTTP/1 connection: finds where requests begin and end, asks the stack where each goes, and
+// passes its bytes on. One exchange at a time, in order; pipelined requests wait in the input buffer.
 //
-// The handler stays small on purpose: parsing is MeshWire's, choosing is the stack's, the response is the client
-// handler's, which writes straight into this handler's context.
+// The handler stays small on purpose: parsing is MeshWire's, choosing is the stack's, the response is the
+// client handler's, which writes straight into this handler's context.
 
 package import MeshTransport
 import MeshWire
@@ -54,7 +54,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
     private var isReading = true
     private var isInRead = false
 
-    package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState) {
+    package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState)
+    {
         self.stack = stack
         self.transport = transport
         self.drain = drain
@@ -95,8 +96,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let event = event as? ChannelEvent, event == .inputClosed else { return }
         isInputClosed = true
-        // An HTTP/1 client that stops sending has left, or is about to: what it asked for is of no use any more.
-        // Its last answer may still be in our queue, so close behind it.
+        // An HTTP/1 client that stops sending has left, or is about to: what it asked for is of no use any
+        // more. Its last answer may still be in our queue, so close behind it.
         let isBusy = phase == .routing || phase == .streaming
         if isBusy { cancelExchange() }
         close(afterFlush: .all)
@@ -151,7 +152,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
 
     /// - Returns: whether a whole head was parsed.
     private func parseHead() -> Bool {
-        // A head that came in pieces is parsed again only when its end is there: no quadratic work for a drip.
+        // A head that came in pieces is parsed again only when its end is there: no quadratic work for a
+        // drip.
         if incompleteBytes > 0, input.readableBytes < HTTP1Limits.headBytesMax,
             !hasHeadEnd(from: max(0, incompleteBytes - 3))
         {
@@ -177,7 +179,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
         let bytes = received.readableBytesUInt8Span
         var offset = start
         while offset + 3 < bytes.count {
-            if bytes[offset] == 0x0D, bytes[offset + 1] == 0x0A, bytes[offset + 2] == 0x0D, bytes[offset + 3] == 0x0A {
+            if bytes[offset] == 0x0D, bytes[offset + 1] == 0x0A, bytes[offset + 2] == 0x0D,
+                bytes[offset + 3] == 0x0A
+            {
                 return true
             }
             offset += 1
@@ -203,7 +207,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
     private func startExchange() {
         body = HTTP1BodyReader(parser.framing)
         exchange.start(parser)
-        let named = stack.direction == .inbound && !parser.canonicalName.isEmpty ? parser.canonicalName : parser.authority
+        let named =
+            stack.direction == .inbound && !parser.canonicalName.isEmpty
+            ? parser.canonicalName : parser.authority
         let text = authority.text(input, named)
         switch stack.route(authority: text, isGRPC: false) {
         case .forward(let endpoint): dispatch(to: endpoint)
@@ -243,7 +249,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         }
         connected.assumeIsolated().whenComplete { [self] result in
             guard phase == .routing, exchange.generation == generation else {
-                if case .success = result { connection.finish() }  // The client left; the connection is still good.
+                if case .success = result { connection.finish() }  // The client left, the connection is good.
                 return
             }
             switch result {
@@ -308,33 +314,5 @@ package final class HTTP1ServerHandler: ConnectionServer {
         isReading = shouldRead
         // Fails only when the channel is closed, and then nothing is left to read.
         try? context.channel.syncOptions?.setOption(.autoRead, value: shouldRead)
-    }
-}
-
-/// The authority of the last request as a string, so that a busy connection builds it once.
-private struct AuthorityMemo {
-    private var bytes: [UInt8] = []
-    private var known = ""
-
-    mutating func text(_ buffer: ByteBuffer, _ range: Range<Int>) -> String {
-        let span = buffer.readableBytesUInt8Span
-        if range.count == bytes.count {
-            var isSame = true
-            for offset in 0..<bytes.count where span[range.lowerBound + offset] != bytes[offset] {
-                isSame = false
-                break
-            }
-            if isSame { return known }
-        }
-        bytes = range.map { span[$0] }
-        known = String(decoding: bytes, as: UTF8.self).lowercased()
-        return known
-    }
-}
-
-extension ProxyError {
-    /// The error itself, or `unexpected` for one that is not ours.
-    init(wrapping error: any Error) {
-        self = error as? ProxyError ?? ProxyError(.unexpected, "unexpected error")
     }
 }

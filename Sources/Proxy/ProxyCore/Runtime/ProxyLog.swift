@@ -1,5 +1,5 @@
-// The proxy's log: lines to standard output in Linkerd's plain shape, filtered by directives that the admin port
-// can change.
+// The proxy's log: lines to standard output in Linkerd's plain shape, filtered by directives that the admin
+// port can change.
 
 package import Logging
 import MeshTransport

@@ -45,7 +45,8 @@ package struct LoopLocal<Value>: Sendable {
     }
 
     /// Runs `body` on every loop, one after another, and collects what it returns.
-    package func map<Result: Sendable>(_ body: @escaping @Sendable (Value) -> Result) async throws -> [Result] {
+    package func map<Result: Sendable>(_ body: @escaping @Sendable (Value) -> Result) async throws -> [Result]
+    {
         var results: [Result] = []
         for index in loops.indices {
             let bound = values[index]

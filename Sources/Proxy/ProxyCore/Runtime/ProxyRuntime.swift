@@ -45,7 +45,9 @@ package final class ProxyRuntime: Sendable {
     ) async throws {
         let loops = try await LoopLocal.make(on: group) { ProxyLoop(loop: $0) }
         let metrics = MetricsRegistry(loops: loops, retainIdle: config.metricsRetainIdle)
-        let admin = try await AdminServer.bind(config.adminAddress, loops: adminGroup, state: adminState(metrics)).get()
+        let admin = try await AdminServer.bind(
+            config.adminAddress, loops: adminGroup, state: adminState(metrics)
+        ).get()
         state.withLock {
             $0.loops = loops
             $0.admin = admin
@@ -53,14 +55,17 @@ package final class ProxyRuntime: Sendable {
         logger.info("Admin interface", metadata: ["addr": "\(admin.address.endpointText)"])
         var listeners: [Listener] = []
         for side in try await build(loops) { listeners += try await side.listen() }
-        for listener in listeners { logger.info("Listening", metadata: ["addr": "\(listener.address.endpointText)"]) }
+        for listener in listeners {
+            logger.info("Listening", metadata: ["addr": "\(listener.address.endpointText)"])
+        }
         state.withLock {
             $0.listeners = listeners
             $0.isReady = true
         }
     }
 
-    /// Makes the client of the destination service; `nil` when none is configured. It connects when first asked.
+    /// Makes the client of the destination service; `nil` when none is configured. It connects when first
+    /// asked.
     ///
     /// Its one connection lives on the first of the data plane's loops, whose share of the metrics it uses.
     package func makeDiscovery(_ loops: LoopLocal<ProxyLoop>) async throws -> (any DestinationSource)? {
@@ -87,33 +92,40 @@ package final class ProxyRuntime: Sendable {
     /// Whether probes should say so: everything listens and no drain has begun.
     package var isReady: Bool { state.withLock { $0.isReady && !$0.isDraining } }
 
-    /// Withdraws readiness, accepts for a moment longer, stops accepting, lets what runs finish
-    /// within the grace period, and closes the admin port last, so that the final numbers can still be scraped.
+    /// Withdraws readiness, accepts for a moment longer, stops accepting, lets what runs finish within the
+    /// grace period, and closes the admin port last, so that the final numbers can still be scraped.
     package func drain() async {
         let (listeners, admin, loops) = state.withLock { state in
             state.isDraining = true
             return (state.listeners, state.admin, state.loops)
         }
-        // Clients learn from discovery that this pod is going, and that takes a moment: whoever still connects is
-        // served, or the last requests before the news would fail.
+        // Clients learn from discovery that this pod is going, and that takes a moment: whoever still
+        // connects is served, or the last requests before the news would fail.
         await finish(adminGroup.next().scheduleTask(in: config.shutdownAcceptGrace) {}.futureResult)
+        // Every loop knows before the listeners close, so that what is accepted in between is drained as well.
+        let drained = await beginDrain(loops)
         for listener in listeners { await finish(listener.close()) }
-        if let loops {
-            let grace = adminGroup.next().makePromise(of: Void.self)
-            let timer = adminGroup.next().scheduleTask(in: config.shutdownGrace) { [logger] in
-                logger.warning("Grace period over with connections open")
-                grace.succeed(())
-            }
-            let drained = adminGroup.next().makeFutureWithTask {
-                _ = try await loops.flatMap { $0.drain.beginDrain() }
-            }
-            drained.whenComplete { _ in
-                timer.cancel()
-                grace.succeed(())
-            }
-            await finish(grace.futureResult)
+        let grace = adminGroup.next().makePromise(of: Void.self)
+        let timer = adminGroup.next().scheduleTask(in: config.shutdownGrace) { [logger] in
+            logger.warning("Grace period over with connections open")
+            grace.succeed(())
         }
+        EventLoopFuture.andAllComplete(drained, on: adminGroup.next()).whenComplete { _ in
+            timer.cancel()
+            grace.succeed(())
+        }
+        await finish(grace.futureResult)
         if let admin { await finish(admin.close()) }
+    }
+
+    /// Tells every loop; the futures complete as their last connections close.
+    private func beginDrain(_ loops: LoopLocal<ProxyLoop>?) async -> [EventLoopFuture<Void>] {
+        do {
+            return try await loops?.map { $0.drain.beginDrain() } ?? []
+        } catch {
+            logger.debug("Draining failed", metadata: ["error": "\(error)"])
+            return []  // The loops are gone, and their connections with them.
+        }
     }
 
     /// Waits for something whose failure changes nothing: the process is ending.

@@ -1,5 +1,5 @@
-// Connection attempts to one endpoint, with back-off: after a failure the gate is shut for a while, so that the
-// balancer looks elsewhere, and the next attempt after that is immediate.
+// Connection attempts to one endpoint, with back-off: after a failure the gate is shut for a while, so that
+// the balancer looks elsewhere, and the next attempt after that is immediate.
 
 package import MeshBalance
 package import MeshTransport

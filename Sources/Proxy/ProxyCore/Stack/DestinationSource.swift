@@ -1,6 +1,7 @@
 // What the stacks ask of service discovery, in the proxy's own words: plain values, no protobuf.
 //
-// The gRPC client implements this over `io.linkerd.proxy.destination.Destination`; tests implement it by hand.
+// The gRPC client implements this over `io.linkerd.proxy.destination.Destination`; tests implement it by
+// hand.
 
 package import NIOCore
 

@@ -46,7 +46,8 @@ package final class EndpointHandle {
         self.metrics = metrics
         self.transport = transport
         self.load = LoadTracker()
-        self.http1 = HTTP1Pool(idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
+        self.http1 = HTTP1Pool(
+            idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
         self.canonicalName = canonicalName
         self.requestAdditions = canonicalName.map { ByteBuffer(string: "l5d-dst-canonical: \($0)\r\n") }
         self.connectTimeout = settings.connect.timeout
@@ -62,7 +63,8 @@ package final class EndpointHandle {
     ///   handler must call `transport.closed(errno:)` once, from `channelInactive`.
     /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
     ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
-    package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel> {
+    package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel>
+    {
         gate.connect(to: address, on: loop, transport: transport, configure)
     }
 

@@ -1,5 +1,5 @@
-// All series of one event loop. Built when a stack or endpoint is built, written by the loop alone, copied by the
-// scrape.
+// All series of one event loop. Built when a stack or endpoint is built, written by the loop alone, copied by
+// the scrape.
 
 package import MeshTransport
 package import NIOCore
@@ -108,7 +108,8 @@ package final class MetricsShard {
         _ entries: inout [String: Entry<Series>], oldest: NIODeadline, now: NIODeadline,
         activity: (Series) -> UInt64
     ) {
-        // Indices of a dictionary keep a copy of it alive, and every series in it would count as shared; keys do not.
+        // Indices of a dictionary keep a copy of it alive, and every series in it would count as shared; keys
+        // do not.
         for key in Array(entries.keys) {
             guard let index = entries.index(forKey: key) else { continue }
             let current = activity(entries.values[index].series)

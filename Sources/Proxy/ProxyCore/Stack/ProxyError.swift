@@ -2,7 +2,8 @@
 ///
 /// `kind` is closed and countable; `message` is what `l5d-proxy-error` says and never becomes a label.
 package struct ProxyError: Error, Sendable {
-    /// The closed set of failures. `ErrorResponses` gives each its status, gRPC code, label and connection fate.
+    /// The closed set of failures. `ErrorResponses` gives each its status, gRPC code, label and connection
+    /// fate.
     package enum Kind: String, Sendable, CaseIterable {
         /// The client's HTTP was malformed or ambiguous.
         case malformedRequest = "malformed_request"

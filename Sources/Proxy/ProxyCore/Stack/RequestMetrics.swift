@@ -68,7 +68,8 @@ package final class RequestMetrics {
                 return
             }
         }
-        outcomes.append((Outcome(status: status, grpcStatus: grpc, classification: classification, error: ""), 1))
+        outcomes.append(
+            (Outcome(status: status, grpcStatus: grpc, classification: classification, error: ""), 1))
     }
 
     /// Counts a response that broke off, or never began.

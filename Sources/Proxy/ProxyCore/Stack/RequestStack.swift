@@ -14,19 +14,20 @@ package enum Direction: String, Sendable, CaseIterable {
 
 /// Answers, per request, where it goes. One per accepted connection, bound to its event loop.
 package protocol RequestStack: AnyObject {
-    /// The side this stack serves. Inbound handlers pass the value of `l5d-dst-canonical`, when the request has
-    /// one, in place of the authority.
+    /// The side this stack serves. Inbound handlers pass the value of `l5d-dst-canonical`, when the request
+    /// has one, in place of the authority.
     var direction: Direction { get }
 
     /// Chooses the endpoint of one request.
     ///
     /// - Parameters:
-    ///   - authority: host and optional port as the request spelt them, lower-cased; empty when it named none.
-    ///     Handlers memoize the string by comparing bytes, so that a busy connection builds it once.
+    ///   - authority: host and optional port as the request spelt them, lower-cased; empty when it named
+    ///     none. Handlers memoize the string by comparing bytes, so that a busy connection builds it once.
     ///   - isGRPC: whether the content type starts with `application/grpc`.
     func route(authority: String, isGRPC: Bool) -> RouteDecision
 
-    /// Counts a failure that the proxy itself answered (`inbound_http_errors_total`, `outbound_http_errors_total`).
+    /// Counts a failure that the proxy itself answered (`inbound_http_errors_total`,
+    /// `outbound_http_errors_total`).
     func failed(with error: ProxyError)
 
     /// Whether synthetic responses may carry `l5d-proxy-error` and `l5d-proxy-connection` to this client.

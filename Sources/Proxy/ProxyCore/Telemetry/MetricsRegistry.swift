@@ -38,7 +38,8 @@ package struct MetricsRegistry: Sendable {
             writer.family(name, help: help, type: .gauge)
             writer.sample(name, labelText: "", value: value)
         }
-        writer.family("process_start_time_seconds", help: "When the process started, since the epoch", type: .gauge)
+        writer.family(
+            "process_start_time_seconds", help: "When the process started, since the epoch", type: .gauge)
         writer.sample("process_start_time_seconds", labelText: "", value: process.startTimeSeconds)
         writer.family("process_cpu_seconds_total", help: "CPU time, user and system", type: .counter)
         writer.sample("process_cpu_seconds_total", labelText: "", value: process.cpuSeconds)
@@ -52,6 +53,7 @@ package struct MetricsRegistry: Sendable {
         gauge("process_threads", "Threads", process.threadCount)
         writer.family("proxy_build_info", help: "Which build runs", type: .gauge)
         writer.sample(
-            "proxy_build_info", labels: [("version", BuildVersion.current), ("vendor", "linkerd-swift")], value: 1 as UInt64)
+            "proxy_build_info", labels: [("version", BuildVersion.current), ("vendor", "linkerd-swift")],
+            value: 1 as UInt64)
     }
 }

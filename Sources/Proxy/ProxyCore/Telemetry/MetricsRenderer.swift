@@ -20,7 +20,8 @@ package enum MetricsRenderer {
     }
 
     private static func render(
-        _ entries: [String: MetricsSnapshot.Requests], _ scope: RequestScope, into writer: inout ExpositionWriter
+        _ entries: [String: MetricsSnapshot.Requests], _ scope: RequestScope,
+        into writer: inout ExpositionWriter
     ) {
         guard !entries.isEmpty else { return }
         let sorted = entries.sorted { $0.key < $1.key }
@@ -31,14 +32,16 @@ package enum MetricsRenderer {
         }
         if sorted.contains(where: { !$0.value.latencies.isEmpty }) {
             writer.family(
-                "\(prefix)response_latency_ms", help: "Time from a request's dispatch to its first response byte",
+                "\(prefix)response_latency_ms",
+                help: "Time from a request's dispatch to its first response byte",
                 type: .histogram)
         }
         for (labels, series) in sorted {
             for latency in series.latencies {
                 writer.histogram(
                     "\(prefix)response_latency_ms", labelText: "\(labels),status_code=\"\(latency.status)\"",
-                    bounds: LatencyBuckets.boundsMilliseconds, counts: latency.counts, sum: latency.sumMilliseconds)
+                    bounds: LatencyBuckets.boundsMilliseconds, counts: latency.counts,
+                    sum: latency.sumMilliseconds)
             }
         }
         if sorted.contains(where: { !$0.value.outcomes.isEmpty }) {

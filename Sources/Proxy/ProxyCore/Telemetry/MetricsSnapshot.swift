@@ -45,7 +45,9 @@ package struct MetricsSnapshot: Sendable {
     /// Adds another loop's numbers.
     package mutating func merge(_ other: MetricsSnapshot) {
         for (scope, entries) in other.requests {
-            for (labels, theirs) in entries { requests[scope, default: [:]][labels, default: Requests()].merge(theirs) }
+            for (labels, theirs) in entries {
+                requests[scope, default: [:]][labels, default: Requests()].merge(theirs)
+            }
         }
         for (labels, theirs) in other.sockets { sockets[labels, default: Sockets()].merge(theirs) }
         for (family, entries) in other.counters {

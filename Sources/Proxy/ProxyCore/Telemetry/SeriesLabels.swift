@@ -17,7 +17,8 @@ package enum SeriesLabels {
     /// `target_addr`, `target_ip`, `target_port`.
     package static func target(_ address: SocketAddress) -> String {
         let ip = address.ipAddress ?? ""
-        return "target_addr=\"\(address.endpointText)\",target_ip=\"\(ip)\",target_port=\"\(address.port ?? 0)\""
+        return
+            "target_addr=\"\(address.endpointText)\",target_ip=\"\(ip)\",target_port=\"\(address.port ?? 0)\""
     }
 
     /// `tls` and its reason, without TLS.
