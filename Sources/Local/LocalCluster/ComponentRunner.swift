@@ -35,6 +35,7 @@ public struct ComponentRunner: Sendable {
     }
 
     private func runAPIServer() async throws {
+        Processes.keepFilesPrivate()  // The state holds every Secret.
         let server = APIServerConfig(
             stateDirectory: config.stateDirectory,
             listenAddresses: [.init(host: ClusterNetwork.nodeAddress, port: ClusterNetwork.apiPort)],

@@ -195,6 +195,11 @@ public struct LocalClusterCommands: Sendable {
     /// - Returns: Whether a cluster was running.
     public func down(purge: Bool) async throws -> Bool {
         try checkPreconditions(command: "down")
+        let isOurs = Files.exists(config.lockPath) || Files.names(in: config.stateDirectory).isEmpty
+        guard isOurs else {
+            guard purge else { return false }
+            throw LocalClusterError(.badDirectory, "\(config.stateDirectory) does not look like a cluster's state")
+        }
         let wasUp = isUp
         if wasUp, let pid = Files.readText(config.pidPath).flatMap({ Int32($0.filter(\.isNumber)) }) {
             Processes.signal(pid, Processes.terminate)
@@ -208,13 +213,7 @@ public struct LocalClusterCommands: Sendable {
         removeLeftovers()
         Files.remove(config.stateDirectory + "/pods")
         Files.remove(config.stateDirectory + "/run")
-        if purge {
-            let isOurs = Files.exists(config.lockPath) || Files.names(in: config.stateDirectory).isEmpty
-            guard isOurs else {
-                throw LocalClusterError(.badDirectory, "\(config.stateDirectory) does not look like a cluster's state")
-            }
-            Files.remove(config.stateDirectory)
-        }
+        if purge { Files.remove(config.stateDirectory) }
         return wasUp
     }
 }

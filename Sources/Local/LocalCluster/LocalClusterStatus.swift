@@ -1,6 +1,6 @@
 internal import Foundation
 internal import LocalNode
-internal import MeshKubernetes
+package import MeshKubernetes
 
 /// How a cluster stands.
 public struct LocalClusterStatus: Sendable, Equatable {
@@ -21,12 +21,28 @@ public struct LocalClusterStatus: Sendable, Equatable {
     public let pods: [Pods]
     /// Why the API server did not answer; `nil` when it did.
     public let problem: String?
+
+    /// No supervisor.
+    public static let down = LocalClusterStatus(isUp: false, components: [], pods: [], problem: nil)
+
+    /// Ready and total pods by namespace, sorted; a pod that has succeeded counts as ready.
+    package static func count(_ pods: [Pod]) -> [Pods] {
+        Dictionary(grouping: pods) { $0.metadata.namespace ?? "" }
+            .map { namespace, pods in
+                let ready = pods.count { pod in
+                    pod.status?.phase == "Succeeded"
+                        || pod.status?.conditions?.contains { $0.type == "Ready" && $0.status == "True" } == true
+                }
+                return Pods(namespace: namespace, ready: ready, total: pods.count)
+            }
+            .sorted { $0.namespace < $1.namespace }
+    }
 }
 
 extension LocalClusterCommands {
     /// Looks at the supervisor, the components and the pods.
     public func status() async -> LocalClusterStatus {
-        guard isUp else { return LocalClusterStatus(isUp: false, components: [], pods: [], problem: nil) }
+        guard isUp else { return .down }
         let reports = Files.read(config.componentsPath)
             .flatMap { try? JSONDecoder().decode([ComponentReport].self, from: Data($0)) } ?? []  // Being written.
         let components = reports.map {
@@ -42,21 +58,9 @@ extension LocalClusterCommands {
                 throw error
             }
             await client.shutdown()
-            return LocalClusterStatus(isUp: true, components: components, pods: Self.count(pods.items), problem: nil)
+            return LocalClusterStatus(isUp: true, components: components, pods: LocalClusterStatus.count(pods.items), problem: nil)
         } catch {
             return LocalClusterStatus(isUp: true, components: components, pods: [], problem: "\(error)")
         }
-    }
-
-    static func count(_ pods: [Pod]) -> [LocalClusterStatus.Pods] {
-        Dictionary(grouping: pods) { $0.metadata.namespace ?? "" }
-            .map { namespace, pods in
-                let ready = pods.count { pod in
-                    pod.status?.phase == "Succeeded"
-                        || pod.status?.conditions?.contains { $0.type == "Ready" && $0.status == "True" } == true
-                }
-                return LocalClusterStatus.Pods(namespace: namespace, ready: ready, total: pods.count)
-            }
-            .sorted { $0.namespace < $1.namespace }
     }
 }

@@ -68,17 +68,8 @@ extension PodWorker {
 
     /// Removes what the pod left on the node, and the object when it still exists.
     func finish() async throws {
-        if let left = try? await InitClient.connect(socketPath: context.config.podDirectory(uid) + "/init.sock") {
-            // An init of an earlier agent that was not worth adopting.
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { await left.run {} }
-                for _ in 0..<50 {
-                    if (try? await left.request(.shutdown)) != nil { break }  // The connection may not be up yet.
-                    try? await Task.sleep(for: .milliseconds(20))  // Cancelled: give up.
-                }
-                group.cancelAll()
-            }
-        }
+        // Nothing that deserved a grace period runs any more.
+        try await Sandbox.killInit(listeningOn: context.config.podDirectory(uid) + "/init.sock")
         hasSandbox = false
         await context.addresses.release(uid)
         Files.remove(context.config.podDirectory(uid))

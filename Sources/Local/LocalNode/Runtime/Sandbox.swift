@@ -25,6 +25,7 @@ struct Sandbox: Sendable {
     /// Starts an init and leaves the rest to `finish`.
     func create(dns: String) async throws -> InitClient {
         Files.remove(readyPath)
+        try await Self.killInit(listeningOn: socketPath)
         Files.remove(socketPath)
         Files.remove(directory + "/scratch")
         for part in ["etc", "scratch", "volumes"] { try Files.makeDirectory("\(directory)/\(part)") }
@@ -61,6 +62,18 @@ struct Sandbox: Sendable {
             }
         }
         try Files.write([], to: readyPath)
+    }
+
+    /// Kills a pod's init, and with it everything in the pod, whether or not it has got as far as listening.
+    static func killInit(listeningOn socketPath: String) async throws {
+        try await onBlockingThread {
+            for process in Files.names(in: "/proc").compactMap({ Int32($0) }) {
+                let words = (Files.readText("/proc/\(process)/cmdline") ?? "").split(separator: "\0")
+                if words.contains("pod-init"), words.contains(where: { $0 == socketPath }) {
+                    Processes.signal(process, Processes.kill9)
+                }
+            }
+        }
     }
 
     private func connect() async throws -> InitClient {

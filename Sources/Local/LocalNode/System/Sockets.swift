@@ -141,6 +141,9 @@ package enum Processes {
         try checked(mesh_join_namespace(fd.number, kind.bits), "setns")
     }
 
+    /// What this process creates from now on is its owner's alone.
+    package static func keepFilesPrivate() { umask(0o077) }
+
     package static let terminate = SIGTERM
     package static let kill9 = SIGKILL
     package static let childEnded = SIGCHLD
