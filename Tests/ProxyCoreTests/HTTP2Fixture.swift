@@ -152,6 +152,7 @@ final class HTTP2Fixture: @unchecked Sendable {
         for listener in listeners { listener.close(promise: nil) }
         client.peer.close()
         endpoint.retire()
+        notes.held = []
     }
 
     /// Completes when `isTrue` is, looking once a millisecond.

@@ -71,8 +71,10 @@ struct HTTP2ForwardTests {
         let (answer, series, requests, latencies) = try await HTTP2Fixture.run(
             canonicalName: "web.ns.svc.cluster.local:80", Self.upstream
         ) { fixture in
-            fixture.client.open("/echo", fields: [("x", "y"), ("l5d-dst-canonical", "spoofed:1")]).answer.map
-            { answer in
+            fixture.client.open(
+                "/echo",
+                fields: [("x", "y"), ("l5d-dst-canonical", "spoofed:1"), ("l5d-client-id", "spoofed")]
+            ).answer.map { answer in
                 (
                     answer, fixture.series, fixture.metrics.requestTotal,
                     fixture.metrics.latencies.map(\.status)
@@ -84,6 +86,7 @@ struct HTTP2ForwardTests {
         #expect(answer.fields["x-got-method"] == "GET")
         #expect(answer.fields["x-got-authority"] == "web.test:80")
         #expect(answer.fields["x-got-x"] == "y")
+        #expect(answer.fields["x-got-l5d-client-id"] == nil)
         #expect(answer.fields["x-got-l5d-dst-canonical"] == "web.ns.svc.cluster.local:80")
         #expect(series == ["200 -1 success  1"])
         #expect(requests == 1)
@@ -123,11 +126,13 @@ struct HTTP2ForwardTests {
     @Test(
         "An endpoint that is down is a 502, and for gRPC trailers-only Unavailable", arguments: [false, true])
     func connectRefused(isGRPC: Bool) async throws {
-        let (answer, failures, series) = try await HTTP2Fixture.run(isUpstreamDown: true, Self.upstream) {
+        let (answer, failures, series, opened) = try await HTTP2Fixture.run(
+            isUpstreamDown: true, Self.upstream
+        ) {
             fixture in
             fixture.client.open("/", fields: isGRPC ? [("content-type", "application/grpc")] : []).answer.map
             {
-                ($0, fixture.stack.failures, fixture.series)
+                ($0, fixture.stack.failures, fixture.series, fixture.upstreamTransport.openTotal)
             }
         }
         #expect(answer.status == (isGRPC ? 200 : 502))
@@ -135,6 +140,7 @@ struct HTTP2ForwardTests {
         #expect(answer.fields["content-length"] == "0")
         #expect(answer.isComplete)
         #expect(failures == [.connectFailed])
+        #expect(opened == 0)
         #expect(series == ["0 -1 failure unclassified 1"])
     }
 

@@ -229,10 +229,10 @@ private func makeSession(
     unsafe nghttp2_option_set_max_outbound_ack(options, limits.acksQueuedMax)
     unsafe nghttp2_option_set_max_settings(options, limits.settingsEntriesMax)
     unsafe nghttp2_option_set_max_send_header_block_length(options, limits.headerListBytesMax * 2)
-    // Debian's back-ports; the first keeps an eye on resets before our own bucket does.
-    unsafe nghttp2_option_set_stream_reset_rate_limit(
+    // Where the library has them. Resets are counted here too; endless CONTINUATION frames cost work, not memory.
+    _ = unsafe mesh_option_set_stream_reset_rate_limit(
         options, UInt64(limits.peerResets.burst), UInt64(limits.peerResets.perSecond))
-    unsafe nghttp2_option_set_max_continuations(options, limits.continuationsMax)
+    _ = unsafe mesh_option_set_max_continuations(options, limits.continuationsMax)
     var session: OpaquePointer?
     let code =
         switch role {

@@ -22,6 +22,8 @@ extension HTTP2ServerHandler {
         let copy = streams[slot].copy ?? RequestCopy()
         streams[slot].copy = copy
         copy.begin(block, of: headers, isEnd: isEnd)
+        // Only a proxy may say who the client is, and this one has no identity to go by.
+        if stack.direction == .inbound { copy.headers.remove(.clientID, from: copy.block) }
         switch stack.route(authority: authority(of: block), isGRPC: isGRPC) {
         case .forward(let endpoint): start(slot, on: endpoint)
         case .reject(let error): answer(slot, error)

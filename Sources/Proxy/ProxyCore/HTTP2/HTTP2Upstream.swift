@@ -33,6 +33,7 @@ final class HTTP2Upstream: EndpointClient {
 
     /// A connection that takes one more request, opened if need be; nil when too many wait already.
     func connection(to endpoint: EndpointHandle) -> HTTP2ClientHandler? {
+        guard !isRetired else { return nil }
         for connection in connections
         where connection.takesRequests && connection.openCount < connection.streamsMax {
             return connection

@@ -41,13 +41,14 @@ final class ConnectGate {
         let attempt = Connector.connect(
             to: address, on: loop, timeout: settings.timeout, settings: settings.socket
         ) { channel in
-            transport.opened()
             try configure(channel)
         }
         attempt.assumeIsolated().whenComplete { [self] result in
             switch result {
             case .success(let channel):
                 failureCount = 0
+                // Not before: a connection that never was is not open, and nothing would count it closed.
+                transport.opened()
                 promise.succeed(channel)
             case .failure(let error):
                 failed()
