@@ -159,7 +159,7 @@ extension HTTP1ServerHandler {
         flushed.futureResult.assumeIsolated().whenComplete { _ in channel.close(mode: mode, promise: nil) }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: flushed)
         guard mode == .output else { return }
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerMax) { channel.close(promise: nil) }
+        linger = context.eventLoop.scheduleTask(in: Self.lingerMax) { channel.close(promise: nil) }
     }
 
     private func forward(

@@ -47,6 +47,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
     var exchange = HTTP1Exchange()
     var isInputClosed = false
     var isDraining = false
+    /// Ends a connection whose client does not; cancelled with it, or it would keep the channel's buffers alive.
+    var linger: Scheduled<Void>?
     private var authority = AuthorityMemo()
     private var errno: CInt = 0
     private var incompleteBytes = 0
@@ -110,6 +112,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
 
     package func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
+        linger?.cancel()
+        linger = nil
         drain.remove(self)
         guard phase != .detached else { return }
         transport.closed(errno: errno)
