@@ -160,7 +160,7 @@ let local: [Target] = [
     lib(
         "LocalAPI", "Local/LocalAPI",
         [
-            "MeshModel", "MeshWebSocket", "MeshCompression", "MeshKubernetes", grdb, jwtKit, crypto, x509, asn1, yams, nioCore,
+            "MeshModel", "MeshWebSocket", "MeshCompression", grdb, jwtKit, crypto, x509, asn1, yams, nioCore,
             nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioFoundation, logging,
         ]),
     lib("LocalControllers", "Local/LocalControllers", ["MeshModel", "MeshKubernetes", logging]),

@@ -72,6 +72,23 @@ import Testing
         }
     }
 
+    @Test("Events that are an hour old go, newer ones stay")
+    func oldEvents() async throws {
+        try await TestCluster.run { cluster in
+            for (name, time) in [("old", "2020-01-01T00:00:00Z"), ("new", "2999-01-01T00:00:00Z")] {
+                let event: JSONValue = [
+                    "metadata": ["name": .string(name)], "involvedObject": ["kind": "Pod", "name": "web"],
+                    "lastTimestamp": .string(time),
+                ]
+                _ = try await cluster.call(.POST, "/api/v1/namespaces/default/events", event)
+            }
+            // Both were created just now; what counts is when they were last seen.
+            #expect(try await cluster.server.sweep() == 1)
+            let left = try await cluster.call(.GET, "/api/v1/events").json["items"]?.arrayValue ?? []
+            #expect(left.compactMap { $0.value(at: ["metadata", "name"]) } == ["new"])
+        }
+    }
+
     @Test("Objects survive a restart, numbers go on; a damaged file is set aside and a fresh one is made")
     func restarts() async throws {
         let directory = TestCluster.temporaryDirectory()

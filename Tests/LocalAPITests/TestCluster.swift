@@ -26,6 +26,7 @@ struct TestCluster: Sendable {
         var text: String { String(buffer: bytes) }
     }
 
+    let server: APIServer
     let directory: String
     let port: Int
     let pki: LocalPKI
@@ -58,7 +59,8 @@ struct TestCluster: Sendable {
             group.addTask {
                 let port = await server.listeningPorts()[0]
                 let cluster = TestCluster(
-                    directory: directory, port: port, pki: pki, client: try makeClient(pki, pki.admin),
+                    server: server, directory: directory, port: port, pki: pki,
+                    client: try makeClient(pki, pki.admin),
                     anonymous: try makeClient(pki, nil), requests: requests)
                 defer {
                     cluster.client.shutdown { _ in }

@@ -6,6 +6,18 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 
+// The API server of the local cluster. What it serves:
+//
+//   kinds      those of `BuiltInKinds`, and whatever CustomResourceDefinitions describe (without their schemas)
+//   verbs      get, list, watch (bookmarks, initial events, 410), create, update, delete, deletecollection;
+//              JSON, merge and strategic merge patch; dryRun=All; fieldValidation
+//   beside     status, scale, finalize, eviction, binding, token; log, portforward, proxy of pods and services;
+//              TokenReview and the access reviews (every authenticated user may do everything)
+//   forms      JSON, YAML and protobuf in; JSON, Table and metadata-only out; OpenAPI 3, a bare OpenAPI 2
+//
+// What it does not: server-side apply (415), exec and attach (501), limit and continue (lists are whole),
+// webhooks and aggregated APIs (stored, not called), RBAC and quotas (stored, not enforced).
+
 /// The API server of the local cluster: the part of the Kubernetes API that `kubectl` and our programs use.
 public struct APIServer: Sendable {
     private let config: APIServerConfig
@@ -32,6 +44,9 @@ public struct APIServer: Sendable {
     /// The TCP ports listened on, in the order of the configuration, inherited ones last. Waits until all listen.
     public func listeningPorts() async -> [Int] { await addresses.wait() }
 
+    /// Removes what has outlived its time, as happens every minute anyway; gives how many objects went.
+    package func sweep() async throws -> Int { try await Housekeeping(cluster: cluster).sweepEvents() }
+
     /// Serves until cancelled.
     ///
     /// - Throws: when an address cannot be bound or the state cannot be prepared.
@@ -54,6 +69,7 @@ public struct APIServer: Sendable {
         addresses.announce(ports)
         logger.info("API server listens", metadata: ["ports": "\(ports)"])
         try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await Housekeeping(cluster: cluster).run() }
             for server in servers { group.addTask { try await listener.serve(server) } }
         }
     }

@@ -3,6 +3,9 @@ import MeshModel
 
 /// What happens to an object between its defaults and the store: fields that the server itself decides.
 struct Admission {
+    /// The ConfigMap of every namespace that holds the authority's certificate.
+    static let authorityMap = "kube-root-ca.crt"
+
     let operations: ObjectOperations
     let writer: StoreWriter
 
@@ -69,7 +72,10 @@ struct Admission {
         }
         if let maps = cluster.kinds.kind(qualifiedName: Resource.configMaps) {
             _ = try operations.insert(
-                ["metadata": ["name": "kube-root-ca.crt"], "data": ["ca.crt": .string(cluster.caPEM)]],
+                [
+                    "metadata": ["name": .string(Self.authorityMap)],
+                    "data": ["ca.crt": .string(cluster.caPEM)],
+                ],
                 kind: maps,
                 namespace: object.name, writer: writer)
         }

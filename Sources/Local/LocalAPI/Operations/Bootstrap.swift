@@ -20,8 +20,20 @@ struct Bootstrap: Sendable {
             try insert(Resource.endpoints, "default", kubernetesEndpoints, writer)
             try insert("endpointslices.discovery.k8s.io", "default", kubernetesSlice, writer)
             try insert(Resource.configMaps, "kube-public", clusterInformation, writer)
+            try renewAuthorities(writer)
         }
         try await cluster.refreshKinds()
+    }
+
+    /// After the authority was made anew, pods must trust the new one.
+    private func renewAuthorities(_ writer: StoreWriter) throws {
+        for stored in try writer.list(Resource.configMaps, namespace: nil)
+        where stored.address.name == Admission.authorityMap {
+            let current = try stored.object()
+            var object = current
+            object.set(.string(operations.cluster.caPEM), at: ["data", "ca.crt"])
+            if object != current { _ = try writer.update(object, at: stored.address, previous: current) }
+        }
     }
 
     private func insert(_ resource: String, _ namespace: String, _ object: JSONValue, _ writer: StoreWriter)

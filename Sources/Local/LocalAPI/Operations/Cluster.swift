@@ -56,6 +56,7 @@ enum Resource {
     static let serviceAccounts = "serviceaccounts"
     static let definitions = "customresourcedefinitions.apiextensions.k8s.io"
     static let jobs = "jobs.batch"
+    static let events = "events"
 }
 
 /// Options of a request that changes state.

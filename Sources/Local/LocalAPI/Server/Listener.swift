@@ -11,6 +11,9 @@ struct Listener: Sendable {
     /// Connections that may wait to be accepted.
     static let backlog: Int32 = 256
 
+    /// Connections open at once; more are closed as soon as they are accepted.
+    static let connectionsMax = 4_096
+
     /// What a connection turned out to be.
     enum Connection: Sendable {
         case http(HTTPConnection.Stream)
@@ -83,7 +86,9 @@ struct Listener: Sendable {
     }
 
     private func initialize(_ channel: any Channel) -> EventLoopFuture<Accepted> {
-        channels.add(channel)
+        guard channels.admit(channel) else {
+            return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
+        }
         return channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(NIOSSLServerHandler(context: tls))
@@ -114,10 +119,17 @@ struct Listener: Sendable {
 private final class OpenChannels: Sendable {
     private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
 
-    func add(_ channel: any Channel) {
+    /// Notes a connection, unless there are too many.
+    func admit(_ channel: any Channel) -> Bool {
         let id = ObjectIdentifier(channel)
-        open.withLock { $0[id] = channel }
+        let isAdmitted = open.withLock { open in
+            guard open.count < Listener.connectionsMax else { return false }
+            open[id] = channel
+            return true
+        }
+        guard isAdmitted else { return false }
         channel.closeFuture.whenComplete { _ in _ = self.open.withLock { $0.removeValue(forKey: id) } }
+        return true
     }
 
     func closeAll() {
