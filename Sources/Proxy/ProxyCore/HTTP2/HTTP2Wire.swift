@@ -45,7 +45,7 @@ final class HTTP2Wire {
     func flushSoon() {
         guard !isFlushScheduled, let context, session.wantsWrite else { return }
         isFlushScheduled = true
-        context.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.flush() }
+        context.eventLoop.assumeIsolated().execute { self.flush() }
     }
 
     /// Writes what there is, as far as the socket takes it.
