@@ -25,7 +25,9 @@ import Testing
         #expect(status == LocalClusterStatus.down)
     }
 
-    @Test("A state directory too long for its sockets is refused in words", .enabled(if: getuid() == 0, "needs root"))
+    @Test(
+        "A state directory too long for its sockets is refused in words",
+        .enabled(if: getuid() == 0, "needs root"))
     func longDirectory() async {
         let long = "/tmp/" + String(repeating: "x", count: 60)
         let error = await #expect(throws: LocalClusterError.self) {
@@ -40,7 +42,9 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: directory) }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try Data("precious".utf8).write(to: URL(filePath: directory + "/file"))
-        let error = await #expect(throws: LocalClusterError.self) { _ = try await commands(directory).down(purge: true) }
+        let error = await #expect(throws: LocalClusterError.self) {
+            _ = try await commands(directory).down(purge: true)
+        }
         #expect(error?.kind == .badDirectory)
         #expect(FileManager.default.fileExists(atPath: directory + "/file"))
     }
@@ -52,7 +56,11 @@ import Testing
                 $0.metadata.namespace = namespace
                 $0.status = PodStatus {
                     $0.phase = phase
-                    $0.conditions = [Condition { $0.type = "Ready"; $0.status = ready }]
+                    $0.conditions = [
+                        Condition {
+                            $0.type = "Ready"; $0.status = ready
+                        }
+                    ]
                 }
             }
         }

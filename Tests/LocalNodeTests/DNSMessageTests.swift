@@ -8,7 +8,9 @@ import Testing
         var bytes: [UInt8] = [0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, ednsBytes == nil ? 0 : 1]
         for label in name.split(separator: ".") { bytes += [UInt8(label.utf8.count)] + Array(label.utf8) }
         bytes += [0, UInt8(type >> 8), UInt8(type & 255), 0, 1]
-        if let size = ednsBytes { bytes += [0, 0, 41, UInt8(size >> 8), UInt8(size & 255), 0, 0, 0, 0, 0, 0] }
+        if let size = ednsBytes {
+            bytes += [0, 0, 41, UInt8(size >> 8), UInt8(size & 255), 0, 0, 0, 0, 0, 0]
+        }
         return bytes
     }
 
@@ -24,7 +26,9 @@ import Testing
         #expect(query.rawQuestion == Array(bytes[12...]))
     }
 
-    @Test("EDNS raises the size of an answer, within one packet", arguments: [(100, 512), (900, 900), (4096, 1232)])
+    @Test(
+        "EDNS raises the size of an answer, within one packet",
+        arguments: [(100, 512), (900, 900), (4096, 1232)])
     func edns(asked: UInt16, taken: Int) throws {
         #expect(try DNSQuery(parsing: Self.query("a", type: 1, ednsBytes: asked)).answerBytesMax == taken)
     }
@@ -46,7 +50,8 @@ import Testing
     @Test("An address answer points at the question")
     func encodesAddress() throws {
         let query = try DNSQuery(parsing: Self.query("a.b", type: DNSType.a))
-        let answer = DNSAnswer(code: .noError, answers: [DNSRecord(ttlSeconds: 5, content: .address([10, 244, 0, 7]))])
+        let answer = DNSAnswer(
+            code: .noError, answers: [DNSRecord(ttlSeconds: 5, content: .address([10, 244, 0, 7]))])
         let bytes = answer.encoded(for: query, bytesMax: 512)
         #expect(bytes.prefix(12) == [0x12, 0x34, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])
         #expect(bytes.suffix(16) == [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 244, 0, 7])
@@ -55,7 +60,8 @@ import Testing
     @Test("A missing name carries the zone's SOA, so that resolvers remember it briefly")
     func encodesNegative() throws {
         let query = try DNSQuery(parsing: Self.query("x.cluster.local", type: DNSType.a))
-        let bytes = DNSAnswer(code: .nameError, negativeZone: "cluster.local").encoded(for: query, bytesMax: 512)
+        let bytes = DNSAnswer(code: .nameError, negativeZone: "cluster.local").encoded(
+            for: query, bytesMax: 512)
         #expect(bytes[3] & 0x0F == 3)
         #expect(bytes[9] == 1, "one authority record")
         #expect(bytes.suffix(4) == [0, 0, 0, 5])
@@ -83,7 +89,8 @@ import Testing
             for _ in 0...random(4) { bytes[random(bytes.count)] = UInt8(random(256)) }
             bytes = Array(bytes.prefix(random(bytes.count + 1)))
             if let query = try? DNSQuery(parsing: bytes) {  // Most are errors.
-                let answer = DNSAnswer(code: .nameError, negativeZone: "cluster.local").encoded(for: query, bytesMax: 512)
+                let answer = DNSAnswer(code: .nameError, negativeZone: "cluster.local").encoded(
+                    for: query, bytesMax: 512)
                 #expect(answer.count >= 12)
             }
         }
@@ -92,22 +99,36 @@ import Testing
 
 @Suite("Cluster names", .timeLimit(.minutes(1))) struct DNSZoneTests {
     static let zone: DNSZone = {
-        let ports = [ServicePort { $0.name = "http"; $0.port = 80 }]
+        let ports = [
+            ServicePort {
+                $0.name = "http"; $0.port = 80
+            }
+        ]
         let services = [
             Fixtures.service("web", address: "10.96.0.20", ports: ports),
-            Fixtures.service("db", address: "None", ports: [ServicePort { $0.name = "sql"; $0.port = 5432 }]),
+            Fixtures.service(
+                "db", address: "None",
+                ports: [
+                    ServicePort {
+                        $0.name = "sql"; $0.port = 5432
+                    }
+                ]),
             Fixtures.service("empty", address: "None", ports: ports),
             Service {
                 $0.metadata.name = "out"
                 $0.metadata.namespace = "shop"
-                $0.spec = ServiceSpec { $0.type = "ExternalName"; $0.externalName = "example.org" }
+                $0.spec = ServiceSpec {
+                    $0.type = "ExternalName"; $0.externalName = "example.org"
+                }
             },
         ]
         let slices = [
             Fixtures.slice("web", port: ("http", 8080), endpoints: [("10.244.0.5", true, nil)]),
             Fixtures.slice(
                 "db", port: ("sql", 5432),
-                endpoints: [("10.244.0.6", true, "db-0"), ("10.244.0.7", false, "db-1"), ("10.244.0.8", true, nil)]),
+                endpoints: [
+                    ("10.244.0.6", true, "db-0"), ("10.244.0.7", false, "db-1"), ("10.244.0.8", true, nil),
+                ]),
         ]
         return DNSZone(clusterDomain: "cluster.local", services: services, slices: slices)
     }()

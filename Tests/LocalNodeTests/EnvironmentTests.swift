@@ -6,7 +6,8 @@ import Testing
     @Test(
         "References expand as the API says",
         arguments: [
-            ("plain", "plain"), ("$(A)", "1"), ("x$(A)y$(B)", "x1y2"), ("$(NOPE)", "$(NOPE)"), ("$$(A)", "$(A)"),
+            ("plain", "plain"), ("$(A)", "1"), ("x$(A)y$(B)", "x1y2"), ("$(NOPE)", "$(NOPE)"),
+            ("$$(A)", "$(A)"),
             ("$$$(A)", "$1"), ("$A", "$A"), ("$(A", "$(A"), ("100$", "100$"), ("$$", "$"), ("$()", "$()"),
         ])
     func expands(text: String, expected: String) {
@@ -18,16 +19,26 @@ import Testing
         $0.metadata.namespace = "shop"
         $0.metadata.uid = "uid-1"
         $0.metadata.labels = ["app": "web", "tier": "a\"b"]
-        $0.spec = PodSpec { $0.nodeName = "linkerd-local"; $0.serviceAccountName = "web" }
+        $0.spec = PodSpec {
+            $0.nodeName = "linkerd-local"; $0.serviceAccountName = "web"
+        }
     }
 
-    static func environment(_ container: Container, _ objects: ReferencedObjects = ReferencedObjects()) throws -> [String: String] {
+    static func environment(_ container: Container, _ objects: ReferencedObjects = ReferencedObjects()) throws
+        -> [String: String]
+    {
         let service = Fixtures.service(
-            "my-db", address: "10.96.0.9", ports: [ServicePort { $0.name = "sql"; $0.port = 5432 }])
+            "my-db", address: "10.96.0.9",
+            ports: [
+                ServicePort {
+                    $0.name = "sql"; $0.port = 5432
+                }
+            ])
         var environment = ContainerEnvironment(services: [service], linksServices: true, namespace: "shop")
         try environment.add(container, of: pod, podIP: "10.244.0.5", hostIP: "10.244.0.1", objects: objects)
         let pairs = environment.assignments.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
-        return Dictionary(pairs.map { ($0[0], $0.count > 1 ? $0[1] : "") }, uniquingKeysWith: { _, last in last })
+        return Dictionary(
+            pairs.map { ($0[0], $0.count > 1 ? $0[1] : "") }, uniquingKeysWith: { _, last in last })
     }
 
     @Test("Services of the namespace appear by name")
@@ -44,7 +55,8 @@ import Testing
         let values = try Self.environment(
             Container {
                 $0.env = [
-                    EnvVar(name: "MY_DB_PORT", value: "1234"), EnvVar(name: "URL", value: "http://$(MY_DB_SERVICE_HOST):$(MY_DB_PORT)"),
+                    EnvVar(name: "MY_DB_PORT", value: "1234"),
+                    EnvVar(name: "URL", value: "http://$(MY_DB_SERVICE_HOST):$(MY_DB_PORT)"),
                     EnvVar(name: "EARLY", value: "$(LATE)"), EnvVar(name: "LATE", value: "x"),
                 ]
             })
@@ -56,12 +68,16 @@ import Testing
         "Fields of the pod",
         arguments: [
             ("metadata.name", "web-1"), ("metadata.namespace", "shop"), ("metadata.uid", "uid-1"),
-            ("spec.nodeName", "linkerd-local"), ("spec.serviceAccountName", "web"), ("status.podIP", "10.244.0.5"),
-            ("status.hostIP", "10.244.0.1"), ("metadata.labels['app']", "web"), ("metadata.annotations['none']", ""),
+            ("spec.nodeName", "linkerd-local"), ("spec.serviceAccountName", "web"),
+            ("status.podIP", "10.244.0.5"),
+            ("status.hostIP", "10.244.0.1"), ("metadata.labels['app']", "web"),
+            ("metadata.annotations['none']", ""),
             ("metadata.labels", "app=\"web\"\ntier=\"a\\\"b\""),
         ])
     func fields(path: String, expected: String) throws {
-        #expect(try PodFields(pod: Self.pod, podIP: "10.244.0.5", hostIP: "10.244.0.1").value(of: path) == expected)
+        #expect(
+            try PodFields(pod: Self.pod, podIP: "10.244.0.5", hostIP: "10.244.0.1").value(of: path)
+                == expected)
     }
 
     @Test("A missing reference stops the container unless it is optional")
@@ -70,7 +86,10 @@ import Testing
             Container {
                 $0.env = [
                     EnvVar(
-                        name: "A", valueFrom: EnvVarSource { $0.configMapKeyRef = KeySelector(name: "m", key: "k", optional: optional) })
+                        name: "A",
+                        valueFrom: EnvVarSource {
+                            $0.configMapKeyRef = KeySelector(name: "m", key: "k", optional: optional)
+                        })
                 ]
             }
         }
@@ -82,11 +101,19 @@ import Testing
         objects.configMaps["m"] = ConfigMap { $0.data = ["k": "v"] }
         objects.secrets["s"] = Secret { $0.data = ["pw": "czNjcmV0"] }
         #expect(try Self.environment(container(optional: false), objects)["A"] == "v")
-        let secret = Container { $0.envFrom = [EnvFromSource { $0.prefix = "S_"; $0.secretRef = EnvSourceReference(name: "s") }] }
+        let secret = Container {
+            $0.envFrom = [
+                EnvFromSource {
+                    $0.prefix = "S_"; $0.secretRef = EnvSourceReference(name: "s")
+                }
+            ]
+        }
         #expect(try Self.environment(secret, objects)["S_pw"] == "s3cret")
     }
 
-    @Test("Quantities", arguments: [("250m", 0.25), ("2", 2), ("64Mi", 67_108_864), ("1k", 1000), ("1e3", 1000)])
+    @Test(
+        "Quantities",
+        arguments: [("250m", 0.25), ("2", 2), ("64Mi", 67_108_864), ("1k", 1000), ("1e3", 1000)])
     func quantities(text: String, value: Double) {
         #expect(Quantity.value(text) == value)
     }
@@ -98,8 +125,12 @@ import Testing
         }
         let fields = PodFields(pod: Self.pod, podIP: "", hostIP: "")
         #expect(fields.resource(ResourceFieldSelector(resource: "limits.cpu"), of: container) == "2")
-        #expect(fields.resource(ResourceFieldSelector(resource: "limits.cpu", divisor: "1m"), of: container) == "1500")
-        #expect(fields.resource(ResourceFieldSelector(resource: "limits.memory", divisor: "1Mi"), of: container) == "64")
+        #expect(
+            fields.resource(ResourceFieldSelector(resource: "limits.cpu", divisor: "1m"), of: container)
+                == "1500")
+        #expect(
+            fields.resource(ResourceFieldSelector(resource: "limits.memory", divisor: "1Mi"), of: container)
+                == "64")
     }
 }
 
@@ -112,7 +143,10 @@ import Testing
             ("cr.l5d.io/linkerd/proxy:edge-1", [], ["x"], ["/opt/bin/linkerd-proxy", "x"]),
             ("cr.l5d.io/linkerd/web", [], ["-a"], ["/opt/bin/linkerd-viz", "web", "-a"]),
             ("host:5000/linkerd/metrics-api@sha256:00", [], [], ["/opt/bin/linkerd-viz", "metrics-api"]),
-            ("docker.l5d.io/buoyantio/emojivoto-web:v11", ["emojivoto-vote-bot"], [], ["/opt/bin/emojivoto", "vote-bot"]),
+            (
+                "docker.l5d.io/buoyantio/emojivoto-web:v11", ["emojivoto-vote-bot"], [],
+                ["/opt/bin/emojivoto", "vote-bot"]
+            ),
             ("linkerd.io/local/host:v1", ["sh", "-c"], ["true"], ["sh", "-c", "true"]),
             ("cr.l5d.io/linkerd/proxy", ["/bin/sh"], ["-c"], ["/bin/sh", "-c"]),
         ] as [(String, [String], [String], [String])])
@@ -122,7 +156,9 @@ import Testing
 
     @Test("An unknown image cannot be pulled")
     func unknown() throws {
-        let error = #expect(throws: ImageError.self) { try Self.table.resolve(image: "nginx:1", command: [], args: []) }
+        let error = #expect(throws: ImageError.self) {
+            try Self.table.resolve(image: "nginx:1", command: [], args: [])
+        }
         #expect(error?.kind == .notFound)
     }
 

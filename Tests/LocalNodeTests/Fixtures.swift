@@ -15,13 +15,18 @@ enum Fixtures {
     }
 
     static func slice(
-        _ service: String, port: (String, Int), endpoints: [(address: String, isReady: Bool, hostname: String?)]
+        _ service: String, port: (String, Int),
+        endpoints: [(address: String, isReady: Bool, hostname: String?)]
     ) -> EndpointSlice {
         EndpointSlice {
             $0.metadata.name = service + "-1"
             $0.metadata.namespace = "shop"
             $0.metadata.labels = ["kubernetes.io/service-name": service]
-            $0.ports = [EndpointPort { $0.name = port.0; $0.port = port.1 }]
+            $0.ports = [
+                EndpointPort {
+                    $0.name = port.0; $0.port = port.1
+                }
+            ]
             $0.endpoints = endpoints.map { endpoint in
                 SliceEndpoint {
                     $0.addresses = [endpoint.address]

@@ -17,7 +17,9 @@ import Testing
 
     @Test("The installation is the nearest directory with deploy beside it, else that of the programs")
     func installation() {
-        #expect(HostLayout.installationRoot(of: "/home/me/mesh/.build/release") { $0 == "/home/me/mesh" } == "/home/me/mesh")
+        #expect(
+            HostLayout.installationRoot(of: "/home/me/mesh/.build/release") { $0 == "/home/me/mesh" }
+                == "/home/me/mesh")
         #expect(HostLayout.installationRoot(of: "/opt/bin") { _ in false } == "/opt/bin")
     }
 
@@ -33,7 +35,8 @@ import Testing
     @Test(
         "Known instants, both ways",
         arguments: [
-            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_795_545_869, "2026-11-24T18:44:29Z"),
+            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_545_869, "2026-11-24T18:44:29Z"),
             (4_102_444_799, "2099-12-31T23:59:59Z"), (-1, "1969-12-31T23:59:59Z"),
         ] as [(Int64, String)])
     func known(seconds: Int64, text: String) {
@@ -61,13 +64,16 @@ import Testing
             String(decoding: output, as: UTF8.self)
                 == "1970-01-01T00:00:01.000000000Z hello\n1970-01-01T00:00:02.000000000Z x\n")
         _ = lines.receive(Array("tail".utf8), at: first)
-        #expect(String(decoding: lines.finish(at: first), as: UTF8.self) == "1970-01-01T00:00:01.000000000Z tail\n")
+        #expect(
+            String(decoding: lines.finish(at: first), as: UTF8.self)
+                == "1970-01-01T00:00:01.000000000Z tail\n")
     }
 
     @Test("A line without an end is cut")
     func cuts() {
         var lines = LineStamper()
-        let output = lines.receive([UInt8](repeating: 65, count: InitLimits.logLineBytesMax + 1), at: Timestamp(seconds: 1))
+        let output = lines.receive(
+            [UInt8](repeating: 65, count: InitLimits.logLineBytesMax + 1), at: Timestamp(seconds: 1))
         #expect(output.filter { $0 == 10 }.count == 1)
     }
 }
@@ -77,7 +83,9 @@ import Testing
     "Spawned processes", .timeLimit(.minutes(1)),
     .enabled(if: Processes.isRoot || ProcessInfo.processInfo.environment["CI"] == "true", "needs root"))
 struct SpawnTests {
-    private func run(_ script: String, _ prepare: (borrowing SpawnRequest) -> Void = { _ in }) throws -> (String, ProcessExit) {
+    private func run(_ script: String, _ prepare: (borrowing SpawnRequest) -> Void = { _ in }) throws -> (
+        String, ProcessExit
+    ) {
         let (process, output) = try start(script, prepare)
         var bytes: [UInt8] = []
         while true {
@@ -89,10 +97,13 @@ struct SpawnTests {
         return (String(decoding: bytes, as: UTF8.self), try Processes.wait(for: process))
     }
 
-    private func start(_ script: String, _ prepare: (borrowing SpawnRequest) -> Void) throws -> (Int32, Descriptor) {
+    private func start(_ script: String, _ prepare: (borrowing SpawnRequest) -> Void) throws -> (
+        Int32, Descriptor
+    ) {
         let output = try Descriptor.pipe()
         let request = SpawnRequest(
-            executables: ["/nowhere/sh", "/bin/sh"], arguments: ["sh", "-c", script], environment: [Tool.searchPath])
+            executables: ["/nowhere/sh", "/bin/sh"], arguments: ["sh", "-c", script],
+            environment: [Tool.searchPath])
         request.standard(input: try Descriptor.null(), output: output.writeEnd, error: output.writeEnd)
         prepare(request)
         return (try request.start(), output.readEnd)
@@ -131,7 +142,9 @@ struct SpawnTests {
 
     @Test("A new network namespace has nothing but a loopback that is down")
     func network() throws {
-        let (text, _) = try run("ls /sys/class/net; cat /proc/net/dev | wc -l") { $0.create(namespaces: [.network, .mount]) }
+        let (text, _) = try run("ls /sys/class/net; cat /proc/net/dev | wc -l") {
+            $0.create(namespaces: [.network, .mount])
+        }
         #expect(text.contains("3"), "two lines of heading and one of lo: \(text)")
     }
 
@@ -148,7 +161,10 @@ struct SpawnTests {
         try Files.writeText("from the host\n", to: scratch + "/volume/file")
         let root = ContainerRoot(
             scratch: scratch + "/c", hostMounts: [], hidden: ["/var/lib"], opened: [],
-            binds: [BindMount(source: scratch + "/volume", target: "/var/run/x", isDirectory: true, isReadOnly: true)],
+            binds: [
+                BindMount(
+                    source: scratch + "/volume", target: "/var/run/x", isDirectory: true, isReadOnly: true)
+            ],
             isReadOnly: false)
         let script = """
             cat /var/run/x/file; touch /var/run/x/new 2>/dev/null || echo read-only
@@ -160,7 +176,8 @@ struct SpawnTests {
             for step in root.steps { request.add(step) }
         }
         #expect(ended.code == 0)
-        #expect(text.split(separator: "\n") == ["from the host", "read-only", "written", "0", "0", "devices"])
+        #expect(
+            text.split(separator: "\n") == ["from the host", "read-only", "written", "0", "0", "devices"])
         #expect(!Files.exists("/etc/mesh-root-test"))
     }
 

@@ -106,7 +106,9 @@ import Testing
 
     @Test("The first probe waits for the initial delay, the next for the period")
     func due() {
-        var machine = Self.machine(.liveness) { $0.initialDelaySeconds = 7; $0.periodSeconds = 20 }
+        var machine = Self.machine(.liveness) {
+            $0.initialDelaySeconds = 7; $0.periodSeconds = 20
+        }
         #expect(machine.dueAt == Timestamp(seconds: 107))
         _ = machine.record(isSuccess: true, at: Timestamp(seconds: 108))
         #expect(machine.dueAt == Timestamp(seconds: 128))
@@ -123,7 +125,9 @@ import Testing
 
     @Test("Readiness comes and goes, each by its own threshold")
     func readiness() {
-        var machine = Self.machine(.readiness) { $0.successThreshold = 2; $0.failureThreshold = 1 }
+        var machine = Self.machine(.readiness) {
+            $0.successThreshold = 2; $0.failureThreshold = 1
+        }
         #expect(machine.record(isSuccess: true, at: Self.start) == nil)
         #expect(machine.record(isSuccess: true, at: Self.start) == .succeeded)
         #expect(machine.record(isSuccess: false, at: Self.start) == .failed)

@@ -13,7 +13,9 @@ import Testing
         return builder
     }
 
-    static func container(_ name: String, _ role: PlannedContainer.Role = .main, run: ContainerRun? = nil) -> ObservedContainer {
+    static func container(_ name: String, _ role: PlannedContainer.Role = .main, run: ContainerRun? = nil)
+        -> ObservedContainer
+    {
         var container = ObservedContainer(name: name, image: "image", role: role)
         container.record = run.map { ContainerRecord(current: $0, previous: nil) }
         container.isStarted = true
@@ -23,13 +25,18 @@ import Testing
 
     @Test("A running and ready pod says so four times")
     func running() {
-        let status = Self.builder(.running).status(of: [Self.container("x", run: Fixtures.run())], now: Self.now)
-        #expect(status.phase == "Running" && status.podIP == "10.244.0.5" && status.podIPs?.first?.ip == "10.244.0.5")
+        let status = Self.builder(.running).status(
+            of: [Self.container("x", run: Fixtures.run())], now: Self.now)
+        #expect(
+            status.phase == "Running" && status.podIP == "10.244.0.5"
+                && status.podIPs?.first?.ip == "10.244.0.5")
         for type in ["Ready", "ContainersReady", "Initialized", "PodScheduled"] {
             #expect(status.conditions?.first { $0.type == type }?.status == "True", "\(type)")
         }
         let container = status.containerStatuses?.first
-        #expect(container?.ready == true && container?.started == true && container?.containerID == "local://u/x/0")
+        #expect(
+            container?.ready == true && container?.started == true
+                && container?.containerID == "local://u/x/0")
         #expect(container?.state?.running?.startedAt == Timestamp(seconds: 1_000).text)
     }
 
@@ -67,7 +74,8 @@ import Testing
 
     @Test("A pod that is done is complete, not unready")
     func succeeded() {
-        let status = Self.builder(.succeeded).status(of: [Self.container("x", run: Fixtures.run(exit: 0))], now: Self.now)
+        let status = Self.builder(.succeeded).status(
+            of: [Self.container("x", run: Fixtures.run(exit: 0))], now: Self.now)
         #expect(status.containerStatuses?.first?.state?.terminated?.reason == "Completed")
         #expect(status.conditions?.first { $0.type == "Ready" }?.reason == "PodCompleted")
     }
@@ -75,7 +83,8 @@ import Testing
     @Test("A condition keeps its transition time until it changes")
     func transitions() {
         var builder = Self.builder(.running)
-        builder.before = builder.status(of: [Self.container("x", run: Fixtures.run())], now: Self.now).conditions ?? []
+        builder.before =
+            builder.status(of: [Self.container("x", run: Fixtures.run())], now: Self.now).conditions ?? []
         let later = Self.now.adding(seconds: 60)
         let same = builder.status(of: [Self.container("x", run: Fixtures.run())], now: later)
         #expect(same.conditions?.first { $0.type == "Ready" }?.lastTransitionTime == Self.now.text)

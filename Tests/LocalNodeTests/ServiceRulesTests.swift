@@ -3,10 +3,13 @@ import MeshKubernetes
 import Testing
 
 @Suite("ClusterIP rules", .timeLimit(.minutes(1))) struct ServiceRulesTests {
-    static let api = ServiceRules.APIServer(serviceAddress: "10.96.0.1", nodeAddress: "10.244.0.1", port: 6443)
+    static let api = ServiceRules.APIServer(
+        serviceAddress: "10.96.0.1", nodeAddress: "10.244.0.1", port: 6443)
 
     static func text(endpoints: [(String, Bool, String?)], transport: String? = nil) -> String {
-        let port = ServicePort { $0.name = "http"; $0.port = 80; $0.protocol = transport }
+        let port = ServicePort {
+            $0.name = "http"; $0.port = 80; $0.protocol = transport
+        }
         return ServiceRules.text(
             apiServer: api, services: [Fixtures.service("web", address: "10.96.0.20", ports: [port])],
             slices: [Fixtures.slice("web", port: ("http", 8080), endpoints: endpoints)])
@@ -15,13 +18,19 @@ import Testing
     @Test("The API server is reachable before any object exists")
     func bootstrap() {
         let text = ServiceRules.text(apiServer: Self.api, services: [], slices: [])
-        #expect(text.contains("-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.244.0.1:6443"))
+        #expect(
+            text.contains(
+                "-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.244.0.1:6443"))
         #expect(text.hasPrefix("*nat\n") && text.hasSuffix("COMMIT\n"))
     }
 
-    @Test("Backends share evenly: the first of three takes a third, the second half of the rest, the last the remainder")
+    @Test(
+        "Backends share evenly: the first of three takes a third, the second half of the rest, the last the remainder"
+    )
     func statistic() {
-        let text = Self.text(endpoints: [("10.244.0.5", true, nil), ("10.244.0.6", true, nil), ("10.244.0.7", true, nil)])
+        let text = Self.text(endpoints: [
+            ("10.244.0.5", true, nil), ("10.244.0.6", true, nil), ("10.244.0.7", true, nil),
+        ])
         let choices = text.split(separator: "\n").filter { $0.hasPrefix("-A SVC-") }
         #expect(choices.count == 3)
         #expect(choices[0].contains("--probability 0.33333"))

@@ -40,7 +40,8 @@ struct DemoInstaller {
             var waiting: [String] = []
             for deployment in try await deployments() {
                 let wanted = deployment.spec?.replicas ?? 1
-                let isObserved = (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
+                let isObserved =
+                    (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
                 let ready = isObserved ? deployment.status?.readyReplicas ?? 0 : 0
                 let text = "\(deployment.key): \(ready)/\(wanted) ready"
                 if ready < wanted { waiting.append(text) }
@@ -49,7 +50,8 @@ struct DemoInstaller {
             }
             if waiting.isEmpty { return }
             guard clock.now < deadline else {
-                throw ArgumentMistake("not ready in time: \(waiting.joined(separator: ", ")); see kubectl describe pods")
+                throw ArgumentMistake(
+                    "not ready in time: \(waiting.joined(separator: ", ")); see kubectl describe pods")
             }
             try await Task.sleep(for: Self.pollInterval)
         }

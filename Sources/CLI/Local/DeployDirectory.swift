@@ -7,7 +7,9 @@ enum DeployDirectory {
         let marker = "/examples/emojivoto.yaml"
         if let name {
             guard FileManager.default.fileExists(atPath: name + marker) else {
-                throw ArgumentMistake("\(name) has no examples/emojivoto.yaml; --deploy-dir takes this project's deploy directory")
+                throw ArgumentMistake(
+                    "\(name) has no examples/emojivoto.yaml; --deploy-dir takes this project's deploy directory"
+                )
             }
             return name
         }

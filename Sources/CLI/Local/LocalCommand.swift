@@ -36,7 +36,8 @@ struct LocalOptions: ParsableArguments {
         dashboardPort: UInt16 = LocalClusterConfig.dashboardPortDefault
     ) -> LocalClusterCommands {
         LocalClusterCommands(
-            config: LocalClusterConfig(stateDirectory: stateDir, apiPort: apiPort, dashboardPort: dashboardPort),
+            config: LocalClusterConfig(
+                stateDirectory: stateDir, apiPort: apiPort, dashboardPort: dashboardPort),
             logger: logger)
     }
 }

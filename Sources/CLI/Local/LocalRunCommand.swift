@@ -19,9 +19,9 @@ struct StateDirectoryOption: ParsableArguments {
     @Option var stateDir = LocalClusterConfig.stateDirectoryDefault
 }
 
-// The first three run one blocking loop on the main thread: they are parents that their children must not outlive, or
-// process 1 of a PID namespace. They must stay single-threaded: a second thread would take the signals that the loop
-// reads from its descriptor.
+// The first three run one blocking loop on the main thread: they are parents that their children must not
+// outlive, or process 1 of a PID namespace. They must stay single-threaded: a second thread would take the
+// signals that the loop reads from its descriptor.
 
 /// The processes of a cluster that must run before the program has made a second thread.
 public enum SingleThreadedProcess {
@@ -29,9 +29,15 @@ public enum SingleThreadedProcess {
     ///
     /// - Returns: False when they ask for anything else; otherwise only once the process is done.
     public static func run(_ arguments: [String]) -> Bool {
-        guard arguments.count > 2, arguments[1] == LocalRunCommand.configuration.commandName else { return false }
-        let processes: [any ParsableCommand.Type] = [SupervisorCommand.self, NodeInitCommand.self, PodInitCommand.self]
-        guard let process = processes.first(where: { $0.configuration.commandName == arguments[2] }) else { return false }
+        guard arguments.count > 2, arguments[1] == LocalRunCommand.configuration.commandName else {
+            return false
+        }
+        let processes: [any ParsableCommand.Type] = [
+            SupervisorCommand.self, NodeInitCommand.self, PodInitCommand.self,
+        ]
+        guard let process = processes.first(where: { $0.configuration.commandName == arguments[2] }) else {
+            return false
+        }
         process.main(Array(arguments.dropFirst(3)))
         return true
     }
@@ -44,7 +50,8 @@ struct SupervisorCommand: ParsableCommand {
     @Option var dashboardPort = LocalClusterConfig.dashboardPortDefault
 
     func run() throws {
-        let config = LocalClusterConfig(stateDirectory: state.stateDir, apiPort: apiPort, dashboardPort: dashboardPort)
+        let config = LocalClusterConfig(
+            stateDirectory: state.stateDir, apiPort: apiPort, dashboardPort: dashboardPort)
         var isStarted = false
         do {
             try Supervisor(config: config).run {

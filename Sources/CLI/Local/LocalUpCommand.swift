@@ -71,7 +71,10 @@ struct LocalUpCommand: AsyncParsableCommand {
     private static func sayNext(_ config: LocalClusterConfig, hasDemo: Bool) {
         var lines = ["", "the cluster is up"]
         if hasDemo { lines.append("dashboard: http://127.0.0.1:\(config.dashboardPort)/") }
-        lines += ["", "next:", "  export KUBECONFIG=\(config.kubeconfigPath)", "  kubectl get pods --all-namespaces"]
+        lines += [
+            "", "next:", "  export KUBECONFIG=\(config.kubeconfigPath)",
+            "  kubectl get pods --all-namespaces",
+        ]
         if hasDemo {
             lines += ["  linkerd viz stat deploy --namespace emojivoto", "  linkerd viz stat namespace"]
         } else {
@@ -110,7 +113,9 @@ struct LocalDownCommand: AsyncParsableCommand {
 struct LocalStatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show whether the cluster is up, its processes and its pods.",
-        discussion: "Example: sudo linkerd local status\nExits with 1 when the cluster is down or a component is not running.")
+        discussion:
+            "Example: sudo linkerd local status\nExits with 1 when the cluster is down or a component is not running."
+    )
 
     @OptionGroup var options: LocalOptions
 
@@ -124,7 +129,9 @@ struct LocalStatusCommand: AsyncParsableCommand {
             }
             let config = commands.withRememberedPorts()
             Terminal.write(LocalStatusText.render(status, config: config))
-            if status.problem != nil || status.components.contains(where: { !$0.isRunning }) { throw ExitCode(1) }
+            if status.problem != nil || status.components.contains(where: { !$0.isRunning }) {
+                throw ExitCode(1)
+            }
         }
     }
 }
@@ -135,7 +142,8 @@ enum LocalStatusText {
     static func render(_ status: LocalClusterStatus, config: LocalClusterConfig) -> String {
         var lines = [
             "cluster:    up (\(config.stateDirectory))", "kubeconfig: \(config.kubeconfigPath)",
-            "API server: https://127.0.0.1:\(config.apiPort)", "dashboard:  http://127.0.0.1:\(config.dashboardPort)/", "",
+            "API server: https://127.0.0.1:\(config.apiPort)",
+            "dashboard:  http://127.0.0.1:\(config.dashboardPort)/", "",
         ]
         for component in status.components {
             let state = component.isRunning ? "running" : "waiting to restart"
@@ -144,7 +152,9 @@ enum LocalStatusText {
         }
         if let problem = status.problem { lines.append("\nthe API server does not answer: \(problem)") }
         if !status.pods.isEmpty { lines.append("") }
-        for pods in status.pods { lines.append("\(padded(pods.namespace))\(pods.ready)/\(pods.total) pods ready") }
+        for pods in status.pods {
+            lines.append("\(padded(pods.namespace))\(pods.ready)/\(pods.total) pods ready")
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 

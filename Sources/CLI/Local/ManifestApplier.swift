@@ -2,8 +2,9 @@ import MeshKubernetes
 import MeshModel
 import Yams
 
-// `kubectl apply` for our own manifests: paths by discovery, create, and merge when the object exists. It leaves the
-// annotation that kubectl's client-side apply compares with, so that both can be used on the same objects.
+// `kubectl apply` for our own manifests: paths by discovery, create, and merge when the object exists. It
+// leaves the annotation that kubectl's client-side apply compares with, so that both can be used on the same
+// objects.
 
 struct ManifestApplier {
     private struct Kind: Hashable {
@@ -37,14 +38,17 @@ struct ManifestApplier {
         let kind = try await discover(kindName, in: apiVersion)
         let base = apiVersion.contains("/") ? "/apis/\(apiVersion)" : "/api/\(apiVersion)"
         let namespace = object.value(at: ["metadata", "namespace"])?.stringValue ?? "default"
-        let collection = kind.isNamespaced ? "\(base)/namespaces/\(namespace)/\(kind.plural)" : "\(base)/\(kind.plural)"
+        let collection =
+            kind.isNamespaced ? "\(base)/namespaces/\(namespace)/\(kind.plural)" : "\(base)/\(kind.plural)"
         var annotated = object
-        annotated.set(.string(object.jsonText + "\n"), at: ["metadata", "annotations", Self.appliedAnnotation])
+        annotated.set(
+            .string(object.jsonText + "\n"), at: ["metadata", "annotations", Self.appliedAnnotation])
         do {
             _ = try await client.raw("POST", path: collection, body: annotated)
         } catch let error as KubernetesError where error.isConflict {
             _ = try await client.raw(
-                "PATCH", path: "\(collection)/\(name)", body: annotated, contentType: "application/merge-patch+json")
+                "PATCH", path: "\(collection)/\(name)", body: annotated,
+                contentType: "application/merge-patch+json")
         }
     }
 
@@ -79,7 +83,9 @@ extension JSONValue {
         // Quoted and block scalars are text, whatever they look like.
         guard scalar.style == .plain || scalar.style == .any else { return .string(scalar.string) }
         if node.null != nil { return .null }
-        if let flag = node.bool, ["true", "false"].contains(scalar.string.lowercased()) { return .bool(flag) }
+        if let flag = node.bool, ["true", "false"].contains(scalar.string.lowercased()) {
+            return .bool(flag)
+        }
         if let number = node.int { return .int(Int64(number)) }
         if let number = node.float { return .double(number) }
         return .string(scalar.string)

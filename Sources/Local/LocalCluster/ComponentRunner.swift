@@ -44,11 +44,14 @@ public struct ComponentRunner: Sendable {
         try await APIServer(config: server, logger: logger).run()
     }
 
-    /// The component's own client; `up` made its certificate, because two processes must not make keys at once.
+    /// The component's own client; `up` made its certificate, because two processes must not make keys at
+    /// once.
     private func client(_ identity: ComponentIdentity) throws -> KubernetesClient {
         let pki = config.stateDirectory + "/pki/"
         let read = { (path: String) throws -> String in
-            guard let text = Files.readText(path) else { throw SystemError(operation: "read \(path)", code: 2) }
+            guard let text = Files.readText(path) else {
+                throw SystemError(operation: "read \(path)", code: 2)
+            }
             return text
         }
         return try KubernetesClient(
@@ -72,7 +75,8 @@ struct ComponentIdentity: Sendable {
     static func ensureAll(_ pki: LocalPKI, now: Date) throws {
         for identity in [controllers, node] {
             _ = try pki.ensureClient(
-                file: identity.file, name: identity.name, organizations: ["system:masters", "system:nodes"], now: now)
+                file: identity.file, name: identity.name, organizations: ["system:masters", "system:nodes"],
+                now: now)
         }
     }
 }

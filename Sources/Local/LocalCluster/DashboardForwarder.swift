@@ -2,8 +2,8 @@ internal import Logging
 internal import NIOCore
 internal import NIOPosix
 
-/// Copies connections from the host's 127.0.0.1 to the dashboard's Service. It listens on a socket of the host that the
-/// supervisor handed over, and connects from inside the node.
+/// Copies connections from the host's 127.0.0.1 to the dashboard's Service. It listens on a socket of the
+/// host that the supervisor handed over, and connects from inside the node.
 struct DashboardForwarder: Sendable {
     static let host = "web.linkerd-viz.svc.cluster.local"
     static let port = 8084
@@ -29,7 +29,8 @@ struct DashboardForwarder: Sendable {
     }
 
     private static func wrap(_ channel: any Channel) throws -> Connection {
-        try Connection(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        try Connection(
+            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }
 
     private func forward(_ client: Connection) async {
@@ -68,7 +69,8 @@ struct DashboardForwarder: Sendable {
     }
 
     private static let unavailable: String = {
-        let body = "The dashboard is not running in this cluster yet. Its pods: kubectl -n linkerd-viz get pods\n"
+        let body =
+            "The dashboard is not running in this cluster yet. Its pods: kubectl -n linkerd-viz get pods\n"
         return """
             HTTP/1.1 503 Service Unavailable\r
             Content-Type: text/plain; charset=utf-8\r

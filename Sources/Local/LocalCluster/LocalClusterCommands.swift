@@ -5,8 +5,8 @@ public import Logging
 public import MeshKubernetes
 internal import MeshModel
 
-// What `linkerd local` does, apart from words on the terminal: start a supervisor and wait for it, end it and what it
-// left, say how things stand.
+// What `linkerd local` does, apart from words on the terminal: start a supervisor and wait for it, end it
+// and what it left, say how things stand.
 
 /// Starts, stops and describes a local cluster.
 public struct LocalClusterCommands: Sendable {
@@ -61,25 +61,29 @@ public struct LocalClusterCommands: Sendable {
             let rest = CommandLine.arguments.dropFirst().joined(separator: " ")
             throw LocalClusterError(
                 .needsRoot,
-                "the local cluster makes network namespaces and mounts, which takes root; run: sudo \(program) \(rest)")
+                "the local cluster makes network namespaces and mounts, which takes root; run: sudo \(program) \(rest)"
+            )
         }
         let isShort = config.stateDirectory.utf8.count <= LocalClusterConfig.stateDirectoryBytesMax
         guard config.stateDirectory.hasPrefix("/"), isShort else {
             throw LocalClusterError(
                 .badDirectory,
-                "the state directory must be an absolute path of at most \(LocalClusterConfig.stateDirectoryBytesMax) bytes")
+                "the state directory must be an absolute path of at most \(LocalClusterConfig.stateDirectoryBytesMax) bytes"
+            )
         }
         for (tool, package) in [("ip", "iproute2"), ("iptables-restore", "iptables")] {
             let candidates = ProgramSearch.candidates(tool, environment: [Tool.searchPath])
             guard candidates.contains(where: { Files.exists($0) }) else {
-                throw LocalClusterError(.missingTool, "\(tool) is not installed; run: apt-get install \(package)")
+                throw LocalClusterError(
+                    .missingTool, "\(tool) is not installed; run: apt-get install \(package)")
             }
         }
     }
 
     private func prepareDirectories() throws {
         try Files.makeDirectory(config.stateDirectory)
-        // Pods' content is below: other users of the machine may reach the kubeconfig, which has its own owner, only.
+        // Pods' content is below: other users of the machine may reach the kubeconfig, which has its own
+        // owner, only.
         Files.setMode(config.stateDirectory, 0o711)
         for name in ["logs", "pods", "run", "volumes", "pki", "logs/components"] {
             try Files.makeDirectory("\(config.stateDirectory)/\(name)", mode: 0o700)
@@ -100,13 +104,17 @@ public struct LocalClusterCommands: Sendable {
     private func writeKubeconfig(_ pki: LocalPKI, owner: (user: UInt32, group: UInt32)?) throws {
         let text = try pki.kubeconfig(server: "https://127.0.0.1:\(config.apiPort)", client: pki.admin)
         try Files.writeText(text, to: config.kubeconfigPath, mode: 0o600)
-        if let owner { Processes.changeOwner(of: config.kubeconfigPath, user: owner.user, group: owner.group) }
+        if let owner {
+            Processes.changeOwner(of: config.kubeconfigPath, user: owner.user, group: owner.group)
+        }
     }
 
     private func startSupervisor() throws {
         let answer = try Self.answer(of: try spawnSupervisor())
         if answer.hasPrefix("OK") { return }
-        let message = answer.isEmpty ? "the supervisor ended at once; see \(config.componentLogs)/supervisor.log" : answer
+        let message =
+            answer.isEmpty
+            ? "the supervisor ended at once; see \(config.componentLogs)/supervisor.log" : answer
         throw LocalClusterError(answer.contains("in use") ? .portInUse : .notStarted, message)
     }
 
@@ -156,19 +164,26 @@ public struct LocalClusterCommands: Sendable {
             do {
                 _ = try await client.raw("GET", path: "/readyz")
                 let node = try await client.get(Node.self, name: NodeAgentConfig(stateDirectory: "").nodeName)
-                if node.status?.conditions?.contains(where: { $0.type == "Ready" && $0.status == "True" }) == true { return }
+                if node.status?.conditions?.contains(where: { $0.type == "Ready" && $0.status == "True" })
+                    == true
+                {
+                    return
+                }
                 problem = "the node has not reported"
             } catch {
                 problem = "\(error)"
             }
             try await Task.sleep(for: .milliseconds(200))
         }
-        throw LocalClusterError(.timedOut, "the cluster did not come up: \(problem); its logs are in \(config.componentLogs)")
+        throw LocalClusterError(
+            .timedOut, "the cluster did not come up: \(problem); its logs are in \(config.componentLogs)")
     }
 
     /// A client for the cluster's administrator, from the host.
     public func adminClient() throws -> KubernetesClient {
-        try KubernetesClient(config: try KubernetesConfig.load(kubeconfig: config.kubeconfigPath, context: nil), logger: logger)
+        try KubernetesClient(
+            config: try KubernetesConfig.load(kubeconfig: config.kubeconfigPath, context: nil), logger: logger
+        )
     }
 
     // MARK: settings of a running cluster
@@ -180,7 +195,9 @@ public struct LocalClusterCommands: Sendable {
 
     /// The configuration with the ports that the running cluster was started with.
     public func withRememberedPorts() -> LocalClusterConfig {
-        guard let bytes = Files.read(config.settingsPath), let tree = try? JSONValue(parsing: bytes) else { return config }
+        guard let bytes = Files.read(config.settingsPath), let tree = try? JSONValue(parsing: bytes) else {
+            return config
+        }
         var remembered = config
         if let port = tree["apiPort"]?.intValue { remembered.apiPort = UInt16(clamping: port) }
         if let port = tree["dashboardPort"]?.intValue { remembered.dashboardPort = UInt16(clamping: port) }
@@ -198,7 +215,8 @@ public struct LocalClusterCommands: Sendable {
         let isOurs = Files.exists(config.lockPath) || Files.names(in: config.stateDirectory).isEmpty
         guard isOurs else {
             guard purge else { return false }
-            throw LocalClusterError(.badDirectory, "\(config.stateDirectory) does not look like a cluster's state")
+            throw LocalClusterError(
+                .badDirectory, "\(config.stateDirectory) does not look like a cluster's state")
         }
         let wasUp = isUp
         if wasUp, let pid = Files.readText(config.pidPath).flatMap({ Int32($0.filter(\.isNumber)) }) {

@@ -35,7 +35,8 @@ public struct LocalClusterConfig: Sendable, Hashable {
 public struct LocalClusterError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The kinds of failure.
     public enum Kind: String, Sendable {
-        case needsRoot = "needs_root", portInUse = "port_in_use", missingTool = "missing_tool", notStarted = "not_started"
+        case needsRoot = "needs_root", portInUse = "port_in_use", missingTool = "missing_tool", notStarted =
+            "not_started"
         case badDirectory = "bad_directory", timedOut = "timed_out"
     }
     public let kind: Kind

@@ -31,7 +31,8 @@ public struct LocalClusterStatus: Sendable, Equatable {
             .map { namespace, pods in
                 let ready = pods.count { pod in
                     pod.status?.phase == "Succeeded"
-                        || pod.status?.conditions?.contains { $0.type == "Ready" && $0.status == "True" } == true
+                        || pod.status?.conditions?.contains { $0.type == "Ready" && $0.status == "True" }
+                            == true
                 }
                 return Pods(namespace: namespace, ready: ready, total: pods.count)
             }
@@ -43,7 +44,8 @@ extension LocalClusterCommands {
     /// Looks at the supervisor, the components and the pods.
     public func status() async -> LocalClusterStatus {
         guard isUp else { return .down }
-        let reports = Files.read(config.componentsPath)
+        let reports =
+            Files.read(config.componentsPath)
             .flatMap { try? JSONDecoder().decode([ComponentReport].self, from: Data($0)) } ?? []  // Being written.
         let components = reports.map {
             LocalClusterStatus.Component(name: $0.name, isRunning: $0.isRunning, restarts: $0.restarts)
@@ -58,7 +60,8 @@ extension LocalClusterCommands {
                 throw error
             }
             await client.shutdown()
-            return LocalClusterStatus(isUp: true, components: components, pods: LocalClusterStatus.count(pods.items), problem: nil)
+            return LocalClusterStatus(
+                isUp: true, components: components, pods: LocalClusterStatus.count(pods.items), problem: nil)
         } catch {
             return LocalClusterStatus(isUp: true, components: components, pods: [], problem: "\(error)")
         }

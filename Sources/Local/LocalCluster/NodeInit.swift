@@ -1,9 +1,9 @@
 internal import Foundation
 internal import LocalNode
 
-// Process 1 of the node: sets up its network, then starts the components and starts them again when they end. It adopts
-// the pods' inits, which the agent detaches from itself, and reaps whatever is left to it. When it ends, the kernel ends
-// everything else in its PID namespace.
+// Process 1 of the node: sets up its network, then starts the components and starts them again when they
+// end. It adopts the pods' inits, which the agent detaches from itself, and reaps whatever is left to it.
+// When it ends, the kernel ends everything else in its PID namespace.
 
 /// The node's first process.
 public final class NodeInit {
@@ -75,7 +75,9 @@ public final class NodeInit {
 
     private func start(_ component: Component) throws -> Int32 {
         let logPath = "\(config.componentLogs)/\(component.rawValue).log"
-        if let size = Files.size(of: logPath), size > Self.logBytesMax { Files.rename(logPath, to: logPath + ".old") }
+        if let size = Files.size(of: logPath), size > Self.logBytesMax {
+            Files.rename(logPath, to: logPath + ".old")
+        }
         let log = try Descriptor.appending(path: logPath)
         let request = SpawnRequest(
             executables: [Processes.executablePath ?? "/proc/self/exe"],

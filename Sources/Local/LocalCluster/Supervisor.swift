@@ -1,9 +1,10 @@
 internal import LocalNode
 
-// The one process of a cluster that lives in the host's namespaces. It holds the listening sockets on 127.0.0.1 and the
-// life of everything else: the node's PID 1 is its child and dies with it (PDEATHSIG, and a pipe whose other end only
-// we hold), and with that PID namespace go all pods, mounts, links and rules. So `kill -9` of the supervisor leaves
-// nothing behind but the state directory. Single-threaded; the thread that starts the node never ends before the process.
+// The one process of a cluster that lives in the host's namespaces. It holds the listening sockets on
+// 127.0.0.1 and the life of everything else: the node's PID 1 is its child and dies with it (PDEATHSIG, and
+// a pipe whose other end only we hold), and with that PID namespace go all pods, mounts, links and rules. So
+// `kill -9` of the supervisor leaves nothing behind but the state directory. Single-threaded; the thread
+// that starts the node never ends before the process.
 
 /// Supervises one cluster.
 public final class Supervisor {
@@ -47,7 +48,8 @@ public final class Supervisor {
         } catch {
             guard error.isAddressInUse else { throw error }
             throw LocalClusterError(
-                .portInUse, "port \(port) on 127.0.0.1 is in use by another program; choose another with \(flag)")
+                .portInUse,
+                "port \(port) on 127.0.0.1 is in use by another program; choose another with \(flag)")
         }
     }
 
@@ -56,7 +58,8 @@ public final class Supervisor {
         try startNode()
         started()
         while true {
-            _ = Sockets.poll([Sockets.Interest(signals.descriptor.number)], timeoutMilliseconds: node == nil ? 200 : 1_000)
+            _ = Sockets.poll(
+                [Sockets.Interest(signals.descriptor.number)], timeoutMilliseconds: node == nil ? 200 : 1_000)
             let now = SystemClock.now()
             while let signal = signals.next() {
                 if signal != Processes.childEnded { beginStop(now) }

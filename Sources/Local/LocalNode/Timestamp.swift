@@ -30,17 +30,24 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable {
     package var text: String { Self.civil(seconds) + "Z" }
 
     /// `2026-11-24T18:30:01.000123456Z`, always nine digits: the form of log lines.
-    package var nanosecondText: String { Self.civil(seconds) + "." + Self.padded(Int64(nanoseconds), 9) + "Z" }
+    package var nanosecondText: String {
+        Self.civil(seconds) + "." + Self.padded(Int64(nanoseconds), 9) + "Z"
+    }
 
     /// `2026-11-24T18:30:01.000123Z`, the form of leases.
-    package var microsecondText: String { Self.civil(seconds) + "." + Self.padded(Int64(nanoseconds / 1000), 6) + "Z" }
+    package var microsecondText: String {
+        Self.civil(seconds) + "." + Self.padded(Int64(nanoseconds / 1000), 6) + "Z"
+    }
 
     /// Reads `text`; fractions of a second are dropped. `nil` unless it is RFC 3339 in UTC.
     package init?(text: String) {
         let bytes = Array(text.utf8)
-        guard bytes.count >= 20, bytes[10] == UInt8(ascii: "T"), bytes.last == UInt8(ascii: "Z") else { return nil }
+        guard bytes.count >= 20, bytes[10] == UInt8(ascii: "T"), bytes.last == UInt8(ascii: "Z") else {
+            return nil
+        }
         func number(_ range: Range<Int>) -> Int64? { Int64(String(decoding: bytes[range], as: UTF8.self)) }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
+            let hour = number(11..<13),
             let minute = number(14..<16), let second = number(17..<19)
         else { return nil }
         let shifted = month <= 2 ? year - 1 : year

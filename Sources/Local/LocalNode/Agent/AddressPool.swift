@@ -1,5 +1,6 @@
-/// Addresses of pods. An address stays with its pod for the pod's life, also across restarts of the agent: each pod's
-/// directory holds it. Freed addresses come up last, so that a connection to a dead pod does not reach a stranger.
+/// Addresses of pods. An address stays with its pod for the pod's life, also across restarts of the agent:
+/// each pod's directory holds it. Freed addresses come up last, so that a connection to a dead pod does not
+/// reach a stranger.
 actor AddressPool {
     /// Hosts 2 … 65533 of the /16.
     static let hostMin = 2

@@ -33,7 +33,9 @@ struct ContainerProgress {
     mutating func beginProbes(at start: Timestamp) {
         probes = [:]
         for kind in ProbeKind.allCases {
-            if let probe = self[kind] { probes[kind] = ProbeMachine(kind: kind, probe: probe, startedAt: start) }
+            if let probe = self[kind] {
+                probes[kind] = ProbeMachine(kind: kind, probe: probe, startedAt: start)
+            }
         }
     }
 

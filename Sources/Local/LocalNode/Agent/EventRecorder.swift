@@ -32,7 +32,9 @@ final class EventRecorder: Sendable {
     }
 
     /// Notes that something happened to `pod`, or to one of its containers.
-    func record(_ pod: Pod, container: String? = nil, isWarning: Bool = false, reason: String, message: String) {
+    func record(
+        _ pod: Pod, container: String? = nil, isWarning: Bool = false, reason: String, message: String
+    ) {
         var reference = ObjectReference()
         reference.apiVersion = "v1"
         reference.kind = "Pod"
@@ -44,7 +46,8 @@ final class EventRecorder: Sendable {
             reference.fieldPath = "spec.\(isInit ? "initContainers" : "containers"){\(container)}"
         }
         feed.yield(
-            Occurrence(object: reference, type: isWarning ? "Warning" : "Normal", reason: reason, message: message))
+            Occurrence(
+                object: reference, type: isWarning ? "Warning" : "Normal", reason: reason, message: message))
     }
 
     /// Writes until cancelled.
@@ -65,7 +68,9 @@ final class EventRecorder: Sendable {
     }
 
     /// Returns false when the earlier event has gone.
-    private func repeated(_ occurrence: Occurrence, _ earlier: (name: String, count: Int)) async throws -> Bool {
+    private func repeated(_ occurrence: Occurrence, _ earlier: (name: String, count: Int)) async throws
+        -> Bool
+    {
         let body: JSONValue = [
             "count": .int(Int64(earlier.count + 1)), "lastTimestamp": .string(SystemClock.now().text),
         ]

@@ -36,8 +36,8 @@ actor InitClient {
         return InitClient(connection: connection)
     }
 
-    /// Serves the connection until it closes, the init having ended. `changed` is called at each piece of news, and once
-    /// the connection can be used.
+    /// Serves the connection until it closes, the init having ended. `changed` is called at each piece of
+    /// news, and once the connection can be used.
     func run(changed: @escaping @Sendable () -> Void) async {
         do {
             try await connection.executeThenClose { inbound, outbound in
@@ -54,7 +54,9 @@ actor InitClient {
         }
         isClosed = true
         writer = nil
-        for continuation in waiting.values { continuation.resume(throwing: RequestError(message: "pod init is gone")) }
+        for continuation in waiting.values {
+            continuation.resume(throwing: RequestError(message: "pod init is gone"))
+        }
         waiting = [:]
         changed()
     }

@@ -3,8 +3,9 @@ public import MeshKubernetes
 
 internal import MeshModel
 
-// The node agent: one worker for each pod, DNS, ClusterIP rules, the node's record and the port-forward socket. It keeps
-// nothing that it could not read again: pods live under their own inits and are adopted by the next agent.
+// The node agent: one worker for each pod, DNS, ClusterIP rules, the node's record and the port-forward
+// socket. It keeps nothing that it could not read again: pods live under their own inits and are adopted by
+// the next agent.
 
 /// Runs the pods of one node.
 public struct NodeAgent: Sendable {
@@ -33,7 +34,8 @@ public struct NodeAgent: Sendable {
         let context = NodeContext(
             config: config, client: client, layout: layout, images: ImageTable(programs: layout.programs),
             addresses: AddressPool(config: config),
-            recorder: EventRecorder(client: client, nodeName: config.nodeName, logger: logger), prober: Prober(),
+            recorder: EventRecorder(client: client, nodeName: config.nodeName, logger: logger),
+            prober: Prober(),
             services: services, logger: logger)
         let names = ClusterNames(clusterDomain: config.clusterDomain)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -43,7 +45,9 @@ public struct NodeAgent: Sendable {
             group.addTask { await context.recorder.run() }
             group.addTask { await NodeRegistration(config: config, client: client, logger: logger).run() }
             group.addTask {
-                await ServiceProxy(config: config, services: services, slices: slices, names: names, logger: logger).run()
+                await ServiceProxy(
+                    config: config, services: services, slices: slices, names: names, logger: logger
+                ).run()
             }
             group.addTask {
                 try await DNSServer(address: config.dnsAddress, port: 53, names: names, logger: logger).run()
@@ -74,7 +78,8 @@ struct PodDispatcher: Sendable {
                     await removeOrphans(keeping: Set(snapshot.values.compactMap(\.metadata.uid)))
                 }
                 let mine = snapshot.values.filter { $0.spec?.nodeName == context.config.nodeName }
-                for pod in snapshot.values where (pod.spec?.nodeName ?? "").isEmpty && pod.metadata.deletionTimestamp == nil {
+                for pod in snapshot.values
+                where (pod.spec?.nodeName ?? "").isEmpty && pod.metadata.deletionTimestamp == nil {
                     group.addTask { await bind(pod) }
                 }
                 for worker in await roster.assign(mine, context: context) {
@@ -114,7 +119,9 @@ struct PodDispatcher: Sendable {
             await worker.run()
         }
         for directory in Files.names(in: context.config.stateDirectory + "/logs") {
-            if let uid = directory.split(separator: "_").last.map(String.init), uid.count == 36, !known.contains(uid) {
+            if let uid = directory.split(separator: "_").last.map(String.init), uid.count == 36,
+                !known.contains(uid)
+            {
                 Files.remove("\(context.config.stateDirectory)/logs/\(directory)")
             }
         }

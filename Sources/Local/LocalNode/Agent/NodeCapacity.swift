@@ -8,7 +8,9 @@ package enum NodeCapacity {
 
     /// Memory in KiB.
     package static var memoryKibibytes: Int {
-        let line = (Files.readText("/proc/meminfo") ?? "").split(separator: "\n").first { $0.hasPrefix("MemTotal:") }
+        let line = (Files.readText("/proc/meminfo") ?? "").split(separator: "\n").first {
+            $0.hasPrefix("MemTotal:")
+        }
         let number = line?.split(whereSeparator: { !$0.isNumber }).first
         return number.flatMap { Int($0) } ?? 1_048_576
     }

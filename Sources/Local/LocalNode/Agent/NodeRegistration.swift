@@ -41,9 +41,11 @@ struct NodeRegistration: Sendable {
             node.spec = NodeSpec(podCIDR: "\(config.podPrefix).0.0/16")
             _ = try await client.create(node)
         }
-        let since = existing?.status?.conditions?.first { $0.type == "Ready" && $0.status == "True" }?.lastTransitionTime
+        let since = existing?.status?.conditions?.first { $0.type == "Ready" && $0.status == "True" }?
+            .lastTransitionTime
         _ = try await client.patch(
-            Node.self, name: config.nodeName, subresource: "status", body: ["status": status(now: now, readySince: since ?? now)])
+            Node.self, name: config.nodeName, subresource: "status",
+            body: ["status": status(now: now, readySince: since ?? now)])
     }
 
     private var architecture: String {
@@ -56,33 +58,41 @@ struct NodeRegistration: Sendable {
 
     private var labels: [String: String] {
         [
-            "kubernetes.io/hostname": config.nodeName, "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture,
+            "kubernetes.io/hostname": config.nodeName, "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture,
             "node-role.kubernetes.io/control-plane": "",
         ]
     }
 
     private func status(now: String, readySince: String) -> JSONValue {
         let resources: JSONValue = [
-            "cpu": .string("\(NodeCapacity.processors)"), "memory": .string("\(NodeCapacity.memoryKibibytes)Ki"),
+            "cpu": .string("\(NodeCapacity.processors)"),
+            "memory": .string("\(NodeCapacity.memoryKibibytes)Ki"),
             "pods": "250", "ephemeral-storage": "10Gi",
         ]
         let condition = { (type: String, status: String, reason: String, message: String) -> JSONValue in
             [
-                "type": .string(type), "status": .string(status), "reason": .string(reason), "message": .string(message),
+                "type": .string(type), "status": .string(status), "reason": .string(reason),
+                "message": .string(message),
                 "lastHeartbeatTime": .string(now), "lastTransitionTime": .string(readySince),
             ]
         }
         let trimmed = { (path: String) -> JSONValue in
             .string((Files.readText(path) ?? "").filter { !$0.isNewline })
         }
-        let system = (Files.readText("/etc/os-release") ?? "").split(separator: "\n")
+        let system =
+            (Files.readText("/etc/os-release") ?? "").split(separator: "\n")
             .first { $0.hasPrefix("PRETTY_NAME=") }?.dropFirst(12).filter { $0 != "\"" } ?? "Linux"
         return [
             "capacity": resources, "allocatable": resources,
             "conditions": [
-                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                condition(
+                    "MemoryPressure", "False", "KubeletHasSufficientMemory",
+                    "kubelet has sufficient memory available"),
+                condition(
+                    "DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                condition(
+                    "PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
                 condition("Ready", "True", "KubeletReady", "the local node is ready"),
             ],
             "addresses": [
@@ -90,7 +100,8 @@ struct NodeRegistration: Sendable {
                 ["type": "Hostname", "address": .string(config.nodeName)],
             ],
             "nodeInfo": [
-                "machineID": trimmed("/etc/machine-id"), "systemUUID": "", "bootID": trimmed("/proc/sys/kernel/random/boot_id"),
+                "machineID": trimmed("/etc/machine-id"), "systemUUID": "",
+                "bootID": trimmed("/proc/sys/kernel/random/boot_id"),
                 "kernelVersion": trimmed("/proc/sys/kernel/osrelease"), "osImage": .string(String(system)),
                 "containerRuntimeVersion": .string("linkerd-local://\(BuildVersion.current)"),
                 "kubeletVersion": .string("v1.31.0-linkerd-local-\(BuildVersion.current)"),

@@ -35,7 +35,9 @@ extension PodWorker {
     }
 
     private func run(_ due: DueProbe, _ client: InitClient) async {
-        guard let container = progress.first(where: { $0.spec.name == due.name }), let probe = container[due.kind] else {
+        guard let container = progress.first(where: { $0.spec.name == due.name }),
+            let probe = container[due.kind]
+        else {
             return
         }
         let message = await failure(of: probe, container: container, client)
@@ -53,17 +55,20 @@ extension PodWorker {
         if change == .failed, due.kind != .readiness {
             await kill(
                 due.name, client,
-                why: "Container \(due.name) failed \(due.kind.rawValue.lowercased()) probe, will be restarted")
+                why: "Container \(due.name) failed \(due.kind.rawValue.lowercased()) probe, will be restarted"
+            )
         }
         wakeUp()
     }
 
-    private func failure(of probe: Probe, container: ContainerProgress, _ client: InitClient) async -> String? {
+    private func failure(of probe: Probe, container: ContainerProgress, _ client: InitClient) async -> String?
+    {
         let timeout = max(1, probe.timeoutSeconds ?? 1)
         guard let address else { return "pod has no address" }
         if let action = probe.httpGet {
             guard let port = container.port(action.port) else { return "no port named \(action.port.text)" }
-            return await context.prober.failure(of: action, port: port, address: address, timeoutSeconds: timeout)
+            return await context.prober.failure(
+                of: action, port: port, address: address, timeoutSeconds: timeout)
         }
         if let action = probe.tcpSocket {
             guard let port = container.port(action.port) else { return "no port named \(action.port.text)" }
@@ -71,7 +76,8 @@ extension PodWorker {
                 ofConnectingTo: action.host ?? address, port: port, timeoutSeconds: timeout)
         }
         if let action = probe.exec {
-            return await failure(of: action.command ?? [], in: container.spec.name, client, timeoutSeconds: timeout)
+            return await failure(
+                of: action.command ?? [], in: container.spec.name, client, timeoutSeconds: timeout)
         }
         if probe.grpc != nil { return "grpc probes are not supported by the local node" }
         return nil

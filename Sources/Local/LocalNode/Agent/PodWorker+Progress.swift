@@ -95,12 +95,14 @@ extension PodWorker {
     func settle(_ now: Timestamp) {
         for index in progress.indices {
             let name = progress[index].spec.name
-            guard let run = records[name]?.current, run.state == .exited, run.attempt > progress[index].settledAttempt
+            guard let run = records[name]?.current, run.state == .exited,
+                run.attempt > progress[index].settledAttempt
             else { continue }
             progress[index].settledAttempt = run.attempt
             progress[index].probes = [:]
             progress[index].killAt = nil
-            let restarts = progress[index].role == .initial
+            let restarts =
+                progress[index].role == .initial
                 ? run.exitCode != 0 && policy != .never
                 : progress[index].role == .sidecar || policy.restarts(after: run.exitCode)
             guard restarts, termination == nil, !isDeletionRequested else { continue }
@@ -124,6 +126,7 @@ extension PodWorker {
         let isVolume = error is ConfigurationError || error is KubernetesError
         context.recorder.record(
             pod, isWarning: true, reason: isVolume ? "FailedMount" : "FailedCreatePodSandBox",
-            message: isVolume ? "MountVolume.SetUp failed: \(error)" : "Failed to create pod sandbox: \(error)")
+            message: isVolume
+                ? "MountVolume.SetUp failed: \(error)" : "Failed to create pod sandbox: \(error)")
     }
 }

@@ -3,7 +3,9 @@ internal import MeshKubernetes
 
 extension PodWorker {
     /// Wait before another try to start what could not be started.
-    private static func retrySeconds(_ failures: Int) -> Double { min(300, 5 * Double(1 << min(failures, 6))) }
+    private static func retrySeconds(_ failures: Int) -> Double {
+        min(300, 5 * Double(1 << min(failures, 6)))
+    }
 
     /// Starts one container, or notes why it cannot be started.
     func start(_ name: String, _ client: InitClient) async {
@@ -12,7 +14,8 @@ extension PodWorker {
         let image = container.image ?? ""
         do {
             let builder = LaunchBuilder(
-                config: context.config, layout: context.layout, images: context.images, pod: pod, podIP: address,
+                config: context.config, layout: context.layout, images: context.images, pod: pod,
+                podIP: address,
                 volumes: mounted, services: Array(context.services.snapshot().values),
                 objects: try await referencedObjects(of: container))
             let launch = try builder.launch(container, attempt: progress[index].nextAttempt)
@@ -21,7 +24,8 @@ extension PodWorker {
             context.recorder.record(
                 pod, container: name, reason: "Pulled",
                 message: "Container image \"\(image)\" already present on machine")
-            context.recorder.record(pod, container: name, reason: "Created", message: "Created container: \(name)")
+            context.recorder.record(
+                pod, container: name, reason: "Created", message: "Created container: \(name)")
             try await client.request(.start(launch))
         } catch {
             failed(index, image: image, error)
@@ -52,7 +56,8 @@ extension PodWorker {
             context.recorder.record(
                 pod, container: name, isWarning: true, reason: "Failed", message: "Error: ErrImagePull")
             // The status between two tries, as on a real node.
-            waiting = failures == 0
+            waiting =
+                failures == 0
                 ? WaitingReason("ErrImagePull", error.message)
                 : WaitingReason("ImagePullBackOff", "Back-off pulling image \"\(image)\": \(error.message)")
             if failures > 0 {
@@ -60,19 +65,23 @@ extension PodWorker {
                     pod, container: name, reason: "BackOff", message: "Back-off pulling image \"\(image)\"")
             }
         case let error as ImageError: waiting = WaitingReason(error.kind.rawValue, error.message)
-        case let error as ConfigurationError: waiting = WaitingReason("CreateContainerConfigError", error.message)
+        case let error as ConfigurationError:
+            waiting = WaitingReason("CreateContainerConfigError", error.message)
         case let error as InitClient.RequestError:
-            waiting = WaitingReason(error.isProgramMissing ? "RunContainerError" : "CreateContainerError", error.message)
+            waiting = WaitingReason(
+                error.isProgramMissing ? "RunContainerError" : "CreateContainerError", error.message)
         default: waiting = WaitingReason("CreateContainerError", "\(error)")
         }
         progress[index].waiting = waiting
         if !(error is ImageError) {
             context.recorder.record(
-                pod, container: name, isWarning: true, reason: "Failed", message: "Error: \(waiting.message ?? "")")
+                pod, container: name, isWarning: true, reason: "Failed",
+                message: "Error: \(waiting.message ?? "")")
         }
     }
 
-    /// Fetches what the container's environment names. What is missing is the builder's to judge: it may be optional.
+    /// Fetches what the container's environment names. What is missing is the builder's to judge: it may be
+    /// optional.
     private func referencedObjects(of container: Container) async throws -> ReferencedObjects {
         var maps: Set<String> = []
         var secrets: Set<String> = []
@@ -104,11 +113,14 @@ extension PodWorker {
     private static let postStartSecondsMax = 120
 
     private func afterStart(_ hook: LifecycleHandler, index: Int, _ client: InitClient) async {
-        guard let message = await run(hook, container: progress[index], client, timeoutSeconds: Self.postStartSecondsMax)
+        guard
+            let message = await run(
+                hook, container: progress[index], client, timeoutSeconds: Self.postStartSecondsMax)
         else { return }
         let name = progress[index].spec.name
         context.recorder.record(
-            pod, container: name, isWarning: true, reason: "FailedPostStartHook", message: "PostStartHook failed: \(message)")
+            pod, container: name, isWarning: true, reason: "FailedPostStartHook",
+            message: "PostStartHook failed: \(message)")
         await kill(name, client, why: "FailedPostStartHook")
     }
 
@@ -117,10 +129,12 @@ extension PodWorker {
         _ hook: LifecycleHandler, container: ContainerProgress, _ client: InitClient, timeoutSeconds: Int
     ) async -> String? {
         if let action = hook.exec {
-            return await failure(of: action.command ?? [], in: container.spec.name, client, timeoutSeconds: timeoutSeconds)
+            return await failure(
+                of: action.command ?? [], in: container.spec.name, client, timeoutSeconds: timeoutSeconds)
         }
         if let action = hook.httpGet, let port = container.port(action.port), let address {
-            return await context.prober.failure(of: action, port: port, address: address, timeoutSeconds: timeoutSeconds)
+            return await context.prober.failure(
+                of: action, port: port, address: address, timeoutSeconds: timeoutSeconds)
         }
         if let action = hook.sleep {
             try? await Task.sleep(for: .seconds(min(action.seconds, timeoutSeconds)))  // Cancelled: the agent ends.
@@ -146,7 +160,8 @@ extension PodWorker {
     func kill(_ name: String, _ client: InitClient, why: String) async {
         guard let index = progress.firstIndex(where: { $0.spec.name == name }) else { return }
         context.recorder.record(pod, container: name, reason: "Killing", message: why)
-        let grace = progress[index].spec.livenessProbe?.terminationGracePeriodSeconds
+        let grace =
+            progress[index].spec.livenessProbe?.terminationGracePeriodSeconds
             ?? pod.spec?.terminationGracePeriodSeconds ?? 30
         progress[index].killAt = SystemClock.now().adding(seconds: Double(grace))
         _ = try? await client.request(.signal(container: name, signal: Processes.terminate))  // Gone already, perhaps.

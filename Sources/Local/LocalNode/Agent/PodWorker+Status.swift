@@ -11,7 +11,8 @@ extension PodWorker {
         do {
             let tree = try JSONValue(parsing: [UInt8](JSONEncoder().encode(status)))
             _ = try await context.client.patch(
-                Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name ?? "", subresource: "status",
+                Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name ?? "",
+                subresource: "status",
                 body: ["status": tree])
             published = status
         } catch let error as KubernetesError where error.isNotFound {
@@ -49,9 +50,13 @@ extension PodWorker {
     /// Guaranteed, Burstable or BestEffort, from requests and limits.
     private var qualityOfService: String {
         let all = progress.map(\.spec.resources)
-        if all.allSatisfy({ ($0?.requests ?? [:]).isEmpty && ($0?.limits ?? [:]).isEmpty }) { return "BestEffort" }
+        if all.allSatisfy({ ($0?.requests ?? [:]).isEmpty && ($0?.limits ?? [:]).isEmpty }) {
+            return "BestEffort"
+        }
         let isGuaranteed = all.allSatisfy { resources in
-            guard let limits = resources?.limits, limits["cpu"] != nil, limits["memory"] != nil else { return false }
+            guard let limits = resources?.limits, limits["cpu"] != nil, limits["memory"] != nil else {
+                return false
+            }
             return resources?.requests == nil || resources?.requests == limits
         }
         return isGuaranteed ? "Guaranteed" : "Burstable"

@@ -39,7 +39,9 @@ extension PodWorker {
         let grace = pod.metadata.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30
         termination = Termination(deadline: now.adding(seconds: Double(grace)))
         await publishStatus()
-        let ending = progress.filter { $0.role != .sidecar && records[$0.spec.name]?.current.state == .running }
+        let ending = progress.filter {
+            $0.role != .sidecar && records[$0.spec.name]?.current.state == .running
+        }
         await withTaskGroup(of: Void.self) { group in
             for container in ending {
                 context.recorder.record(
@@ -80,7 +82,8 @@ extension PodWorker {
                 Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name ?? "")
             guard current.metadata.uid == uid else { return }
             try await context.client.delete(
-                Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name ?? "", gracePeriodSeconds: 0)
+                Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name ?? "",
+                gracePeriodSeconds: 0)
         } catch let error as KubernetesError where error.isNotFound {
             return
         }

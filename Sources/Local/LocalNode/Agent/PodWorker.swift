@@ -1,9 +1,9 @@
 internal import Logging
 internal import MeshKubernetes
 
-// One pod from its first sight to its removal. The worker looks (at the spec and at the init's records), asks `PodPlan`
-// what to do, does it, and writes the status; it is woken by news from either side and once a second. When the agent ends,
-// workers stop looking and pods go on; the next agent's workers adopt them.
+// One pod from its first sight to its removal. The worker looks (at the spec and at the init's records),
+// asks `PodPlan` what to do, does it, and writes the status; it is woken by news from either side and once a
+// second. When the agent ends, workers stop looking and pods go on; the next agent's workers adopt them.
 
 actor PodWorker {
     /// A worker looks at least this often.
@@ -99,7 +99,8 @@ actor PodWorker {
 
     // MARK: one sandbox's life
 
-    /// Serves one sandbox. True when the pod is finished, false when the sandbox was lost or the pod has ended by itself.
+    /// Serves one sandbox. True when the pod is finished, false when the sandbox was lost or the pod has
+    /// ended by itself.
     private func live() async throws -> Bool {
         try Files.makeDirectory(context.config.podDirectory(uid))
         try Files.makeDirectory(LaunchBuilder.logDirectory(of: pod, in: context.config.stateDirectory))

@@ -22,7 +22,9 @@ final class Prober: Sendable {
         // A reused connection would hide that the listener is gone.
         configuration.connectionPool.idleTimeout = .milliseconds(1)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-        http = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+        http = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration)
     }
 
     func shutdown() async {
@@ -34,7 +36,8 @@ final class Prober: Sendable {
         let scheme = (action.scheme ?? "HTTP").lowercased()
         let path = action.path ?? "/"
         let host = action.host ?? address
-        var request = HTTPClientRequest(url: "\(scheme)://\(host):\(port)\(path.hasPrefix("/") ? "" : "/")\(path)")
+        var request = HTTPClientRequest(
+            url: "\(scheme)://\(host):\(port)\(path.hasPrefix("/") ? "" : "/")\(path)")
         request.headers.add(name: "User-Agent", value: "kube-probe/1.31")
         request.headers.add(name: "Connection", value: "close")
         for header in action.httpHeaders ?? [] {
@@ -46,7 +49,8 @@ final class Prober: Sendable {
             let body = try? await response.body.collect(upTo: Self.bodyBytesMax)  // Larger than worth showing.
             if (200..<400).contains(status) { return nil }
             let text = body.map { String(buffer: $0) } ?? ""
-            return "HTTP probe failed with statuscode: \(status)" + (text.isEmpty ? "" : " (\(text.prefix(200)))")
+            return "HTTP probe failed with statuscode: \(status)"
+                + (text.isEmpty ? "" : " (\(text.prefix(200)))")
         } catch {
             return "Get \"\(request.url)\": \(error)"
         }

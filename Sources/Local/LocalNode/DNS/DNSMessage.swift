@@ -1,6 +1,6 @@
-// DNS messages, RFC 1035 section 4: as much as a cluster's resolver needs. Queries with one question are read; answers
-// hold A, SRV, CNAME and SOA records, names compressed only against the question. EDNS (RFC 6891) is read for the size
-// that the client takes, and never answered with options.
+// DNS messages, RFC 1035 section 4: as much as a cluster's resolver needs. Queries with one question are
+// read; answers hold A, SRV, CNAME and SOA records, names compressed only against the question. EDNS (RFC
+// 6891) is read for the size that the client takes, and never answered with options.
 
 /// Why bytes are not a query we can answer.
 package enum DNSFormatError: Error, Equatable {
@@ -54,7 +54,9 @@ package struct DNSRecord: Sendable, Hashable {
 
 /// An answer.
 package struct DNSAnswer: Sendable, Hashable {
-    package enum Code: UInt8, Sendable { case noError = 0, formatError = 1, serverFailure = 2, nameError = 3, refused = 5 }
+    package enum Code: UInt8, Sendable {
+        case noError = 0, formatError = 1, serverFailure = 2, nameError = 3, refused = 5
+    }
     package var code: Code
     package var answers: [DNSRecord]
     package var additional: [DNSRecord]
@@ -94,9 +96,12 @@ extension DNSQuery {
         rawQuestion = Array(bytes[Self.headerBytes..<end + 4])
         answerBytesMax = Self.udpBytesDefault
         // An OPT record right after the question; anything else there does not matter to us.
-        let isPlainQuery = Self.number(bytes, 6) == 0 && Self.number(bytes, 8) == 0 && Self.number(bytes, 10) > 0
+        let isPlainQuery =
+            Self.number(bytes, 6) == 0 && Self.number(bytes, 8) == 0 && Self.number(bytes, 10) > 0
         let extra = end + 4
-        if isPlainQuery, bytes.count >= extra + 11, bytes[extra] == 0, Self.number(bytes, extra + 1) == DNSType.opt {
+        if isPlainQuery, bytes.count >= extra + 11, bytes[extra] == 0,
+            Self.number(bytes, extra + 1) == DNSType.opt
+        {
             let size = Int(Self.number(bytes, extra + 3))
             answerBytesMax = min(max(size, Self.udpBytesDefault), Self.udpBytesMax)
         }
@@ -106,7 +111,8 @@ extension DNSQuery {
         UInt16(bytes[offset]) << 8 | UInt16(bytes[offset + 1])
     }
 
-    /// Labels joined by dots, and the offset behind them. A question has nothing to point at, so pointers are refused.
+    /// Labels joined by dots, and the offset behind them. A question has nothing to point at, so pointers
+    /// are refused.
     private static func name(_ bytes: [UInt8], at start: Int) throws(DNSFormatError) -> (String, Int) {
         var offset = start
         var labels: [String] = []
@@ -126,7 +132,8 @@ extension DNSQuery {
 extension DNSAnswer {
     static let negativeTTLSeconds: UInt32 = 5
 
-    /// The message that answers `query`, cut to its header and question, with the truncation bit, beyond `bytesMax`.
+    /// The message that answers `query`, cut to its header and question, with the truncation bit, beyond
+    /// `bytesMax`.
     package func encoded(for query: DNSQuery, bytesMax: Int) -> [UInt8] {
         let whole = encoded(for: query, isTruncated: false)
         return whole.count <= bytesMax ? whole : encoded(for: query, isTruncated: true)
@@ -153,7 +160,11 @@ extension DNSAnswer {
     }
 
     private static func append(_ record: DNSRecord, to bytes: inout [UInt8]) {
-        if let name = record.name { append(name: name, to: &bytes) } else { bytes += [0xC0, UInt8(DNSQuery.headerBytes)] }
+        if let name = record.name {
+            append(name: name, to: &bytes)
+        } else {
+            bytes += [0xC0, UInt8(DNSQuery.headerBytes)]
+        }
         var content: [UInt8] = []
         let type: UInt16
         switch record.content {

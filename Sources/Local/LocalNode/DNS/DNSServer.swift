@@ -31,7 +31,8 @@ final class ClusterNames: Sendable {
 
     private static func formatError(for bytes: [UInt8]) -> [UInt8]? {
         guard bytes.count >= 2 else { return nil }
-        return [bytes[0], bytes[1], 0x80, DNSAnswer.Code.formatError.rawValue] + [UInt8](repeating: 0, count: 8)
+        return [bytes[0], bytes[1], 0x80, DNSAnswer.Code.formatError.rawValue]
+            + [UInt8](repeating: 0, count: 8)
     }
 }
 
@@ -82,7 +83,9 @@ private final class DNSDatagramHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = unwrapInboundIn(data)
-        guard let answer = names.answer(Array(envelope.data.readableBytesView), isStream: false) else { return }
+        guard let answer = names.answer(Array(envelope.data.readableBytesView), isStream: false) else {
+            return
+        }
         let reply = AddressedEnvelope(remoteAddress: envelope.remoteAddress, data: ByteBuffer(bytes: answer))
         context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
     }
@@ -103,7 +106,9 @@ private final class DNSStreamHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         input.writeImmutableBuffer(unwrapInboundIn(data))
         while let message = input.readLengthPrefixedSlice(as: UInt16.self) {
-            guard let answer = names.answer(Array(message.readableBytesView), isStream: true) else { continue }
+            guard let answer = names.answer(Array(message.readableBytesView), isStream: true) else {
+                continue
+            }
             var reply = ByteBuffer()
             reply.writeInteger(UInt16(clamping: answer.count))
             reply.writeBytes(answer)

@@ -1,7 +1,8 @@
 package import MeshKubernetes
 
-// The names of a cluster, after the Kubernetes "DNS-Based Service Discovery" specification: services, headless services,
-// their ports (SRV), endpoints by host name or dashed address, and pods by dashed address. Everything else does not exist.
+// The names of a cluster, after the Kubernetes "DNS-Based Service Discovery" specification: services,
+// headless services, their ports (SRV), endpoints by host name or dashed address, and pods by dashed
+// address. Everything else does not exist.
 
 /// What the resolver knows at one moment.
 package struct DNSZone: Sendable {
@@ -34,10 +35,13 @@ package struct DNSZone: Sendable {
         for service in services {
             var entry = Entry()
             if service.spec?.type == "ExternalName" { entry.alias = service.spec?.externalName }
-            if let address = service.spec?.clusterIP, address != "None" { entry.address = Self.octets(address) }
+            if let address = service.spec?.clusterIP, address != "None" {
+                entry.address = Self.octets(address)
+            }
             for port in service.spec?.ports ?? [] {
                 guard let name = port.name, !name.isEmpty else { continue }
-                entry.ports["_\(name)._\((port.protocol ?? "TCP").lowercased())".lowercased()] = UInt16(clamping: port.port)
+                entry.ports["_\(name)._\((port.protocol ?? "TCP").lowercased())".lowercased()] = UInt16(
+                    clamping: port.port)
             }
             entries[service.key] = entry
         }
@@ -54,14 +58,16 @@ package struct DNSZone: Sendable {
         var ports: [String: UInt16] = [:]
         for port in slice.ports ?? [] {
             guard let name = port.name, !name.isEmpty, let number = port.port else { continue }
-            ports["_\(name)._\((port.protocol ?? "TCP").lowercased())".lowercased()] = UInt16(clamping: number)
+            ports["_\(name)._\((port.protocol ?? "TCP").lowercased())".lowercased()] = UInt16(
+                clamping: number)
         }
         return (slice.endpoints ?? []).flatMap { endpoint -> [Endpoint] in
             guard includingUnready || endpoint.conditions?.ready ?? true else { return [] }
             return endpoint.addresses.compactMap { text in
                 octets(text).map {
                     let dashed = $0.map(String.init).joined(separator: "-")
-                    return Endpoint(address: $0, hostname: (endpoint.hostname ?? dashed).lowercased(), ports: ports)
+                    return Endpoint(
+                        address: $0, hostname: (endpoint.hostname ?? dashed).lowercased(), ports: ports)
                 }
             }
         }
@@ -103,13 +109,18 @@ package struct DNSZone: Sendable {
 
     private func services(_ entry: Entry, port: String, host: String, type: UInt16) -> DNSAnswer? {
         let isHeadless = entry.address == nil
-        guard entry.ports[port] != nil || entry.endpoints.contains(where: { $0.ports[port] != nil }) else { return nil }
-        guard type == DNSType.srv || type == DNSType.any else { return DNSAnswer(code: .noError, negativeZone: domain) }
+        guard entry.ports[port] != nil || entry.endpoints.contains(where: { $0.ports[port] != nil }) else {
+            return nil
+        }
+        guard type == DNSType.srv || type == DNSType.any else {
+            return DNSAnswer(code: .noError, negativeZone: domain)
+        }
         var answer = DNSAnswer(code: .noError)
         let add = { (answer: inout DNSAnswer, target: String, number: UInt16, address: [UInt8]) in
             let content = DNSRecord.Content.service(priority: 0, weight: 100, port: number, target: target)
             answer.answers.append(DNSRecord(ttlSeconds: Self.ttlSeconds, content: content))
-            answer.additional.append(DNSRecord(name: target, ttlSeconds: Self.ttlSeconds, content: .address(address)))
+            answer.additional.append(
+                DNSRecord(name: target, ttlSeconds: Self.ttlSeconds, content: .address(address)))
         }
         if let address = entry.address, let number = entry.ports[port] { add(&answer, host, number, address) }
         if isHeadless {
@@ -122,7 +133,9 @@ package struct DNSZone: Sendable {
     }
 
     private func answer(pod labels: ArraySlice<String>, type: UInt16) -> DNSAnswer? {
-        guard labels.count == 2, let dashed = labels.first else { return labels.count < 2 ? addresses([], type: type) : nil }
+        guard labels.count == 2, let dashed = labels.first else {
+            return labels.count < 2 ? addresses([], type: type) : nil
+        }
         return Self.octets(dashed.replacing("-", with: ".")).map { addresses([$0], type: type) }
     }
 

@@ -1,7 +1,8 @@
 package import MeshKubernetes
 
-// A container's environment: the service variables of its namespace, then `envFrom`, then `env` in order, each able to
-// refer to those before it. Fetching ConfigMaps and Secrets is the caller's, who hands in what the pod names.
+// A container's environment: the service variables of its namespace, then `envFrom`, then `env` in order,
+// each able to refer to those before it. Fetching ConfigMaps and Secrets is the caller's, who hands in what
+// the pod names.
 
 /// Why a container's configuration cannot be built: the pod names something that is missing.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
@@ -27,7 +28,9 @@ package struct ContainerEnvironment {
         set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         for service in services.sorted(by: { $0.key < $1.key }) {
             let isKubernetes = service.key == ObjectKey(namespace: "default", name: "kubernetes")
-            if isKubernetes || (linksServices && service.metadata.namespace == namespace) { addVariables(of: service) }
+            if isKubernetes || (linksServices && service.metadata.namespace == namespace) {
+                addVariables(of: service)
+            }
         }
     }
 
@@ -72,11 +75,14 @@ package struct ContainerEnvironment {
         }
     }
 
-    private mutating func add(_ source: EnvFromSource, objects: ReferencedObjects) throws(ConfigurationError) {
+    private mutating func add(_ source: EnvFromSource, objects: ReferencedObjects) throws(ConfigurationError)
+    {
         let prefix = source.prefix ?? ""
         if let reference = source.configMapRef, let name = reference.name {
             if let map = objects.configMaps[name] {
-                for (key, value) in (map.data ?? [:]).sorted(by: { $0.key < $1.key }) { set(prefix + key, value) }
+                for (key, value) in (map.data ?? [:]).sorted(by: { $0.key < $1.key }) {
+                    set(prefix + key, value)
+                }
             } else if reference.optional != true {
                 throw ConfigurationError("configmap \"\(name)\" not found")
             }
@@ -84,7 +90,9 @@ package struct ContainerEnvironment {
         if let reference = source.secretRef, let name = reference.name {
             if let secret = objects.secrets[name] {
                 for key in (secret.data ?? [:]).keys.sorted() {
-                    set(prefix + key, String(decoding: VolumeContent.bytes(of: secret, key: key) ?? [], as: UTF8.self))
+                    set(
+                        prefix + key,
+                        String(decoding: VolumeContent.bytes(of: secret, key: key) ?? [], as: UTF8.self))
                 }
             } else if reference.optional != true {
                 throw ConfigurationError("secret \"\(name)\" not found")
@@ -101,7 +109,8 @@ package struct ContainerEnvironment {
         if let reference = source.configMapKeyRef {
             if let value = objects.configMaps[reference.name ?? ""]?.data?[reference.key] { return value }
             if reference.optional == true { return nil }
-            throw ConfigurationError("couldn't find key \(reference.key) in ConfigMap \(fields.namespace)/\(reference.name ?? "")")
+            throw ConfigurationError(
+                "couldn't find key \(reference.key) in ConfigMap \(fields.namespace)/\(reference.name ?? "")")
         }
         if let reference = source.secretKeyRef {
             let secret = objects.secrets[reference.name ?? ""]
@@ -109,7 +118,8 @@ package struct ContainerEnvironment {
                 return String(decoding: bytes, as: UTF8.self)
             }
             if reference.optional == true { return nil }
-            throw ConfigurationError("couldn't find key \(reference.key) in Secret \(fields.namespace)/\(reference.name ?? "")")
+            throw ConfigurationError(
+                "couldn't find key \(reference.key) in Secret \(fields.namespace)/\(reference.name ?? "")")
         }
         return nil
     }

@@ -1,5 +1,6 @@
-/// How long a container that ended waits before it runs again: not at all the first time, then 10 s, doubling to 5 min.
-/// A kubelet waits 10 s already the first time; a demo should heal at once. A run of 10 minutes starts the count anew.
+/// How long a container that ended waits before it runs again: not at all the first time, then 10 s,
+/// doubling to 5 min. A kubelet waits 10 s already the first time; a demo should heal at once. A run of 10
+/// minutes starts the count anew.
 package struct CrashBackOff: Sendable, Hashable {
     /// Longest wait.
     package static let secondsMax = 300

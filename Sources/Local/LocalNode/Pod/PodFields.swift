@@ -30,7 +30,9 @@ package struct PodFields {
         default: break
         }
         if let key = Self.key(in: path, of: "metadata.labels") { return metadata.labels?[key] ?? "" }
-        if let key = Self.key(in: path, of: "metadata.annotations") { return metadata.annotations?[key] ?? "" }
+        if let key = Self.key(in: path, of: "metadata.annotations") {
+            return metadata.annotations?[key] ?? ""
+        }
         throw ConfigurationError("unsupported fieldPath: \(path)")
     }
 
@@ -42,7 +44,8 @@ package struct PodFields {
 
     /// The downward API's file form: `key="value"`, sorted.
     private static func lines(_ map: [String: String]?) -> String {
-        (map ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\"\(escaped($0.value))\"" }.joined(separator: "\n")
+        (map ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\"\(escaped($0.value))\"" }.joined(
+            separator: "\n")
     }
 
     private static func escaped(_ text: String) -> String {
@@ -51,7 +54,9 @@ package struct PodFields {
 
     /// `limits.cpu` and its like, divided and rounded up; without a limit, what the node has.
     package func resource(_ field: ResourceFieldSelector, of container: Container) -> String {
-        let named = field.containerName.flatMap { name in pod.spec?.containers.first { $0.name == name } } ?? container
+        let named =
+            field.containerName.flatMap { name in pod.spec?.containers.first { $0.name == name } }
+            ?? container
         let parts = field.resource.split(separator: ".", maxSplits: 1).map(String.init)
         let table = parts.first == "requests" ? named.resources?.requests : named.resources?.limits
         let resource = parts.last ?? ""
@@ -64,7 +69,8 @@ package struct PodFields {
 /// Kubernetes quantities: `250m`, `64Mi`, `1e3`.
 package enum Quantity {
     private static let suffixes: [(String, Double)] = [
-        ("Ki", 1024), ("Mi", 1_048_576), ("Gi", 1_073_741_824), ("Ti", 1_099_511_627_776), ("n", 1e-9), ("u", 1e-6),
+        ("Ki", 1024), ("Mi", 1_048_576), ("Gi", 1_073_741_824), ("Ti", 1_099_511_627_776), ("n", 1e-9),
+        ("u", 1e-6),
         ("m", 1e-3), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12),
     ]
 

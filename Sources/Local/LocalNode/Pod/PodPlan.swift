@@ -1,6 +1,7 @@
-// What to do next with a pod's containers: a pure function of what was asked (spec), what is (the init's records) and
-// the time. The worker performs the answer and asks again. Follows the pod life cycle of the Kubernetes documentation:
-// init containers one after the other, sidecars (init containers with restartPolicy Always) running on, then all others.
+// What to do next with a pod's containers: a pure function of what was asked (spec), what is (the init's
+// records) and the time. The worker performs the answer and asks again. Follows the pod life cycle of the
+// Kubernetes documentation: init containers one after the other, sidecars (init containers with
+// restartPolicy Always) running on, then all others.
 
 /// One container as the plan sees it.
 package struct PlannedContainer: Sendable, Hashable {
@@ -42,7 +43,9 @@ package enum RestartPolicy: String, Sendable {
 
 /// What a pod has come to, and which containers to start now.
 package struct PodPlan: Sendable, Hashable {
-    package enum Phase: String, Sendable { case pending = "Pending", running = "Running", succeeded = "Succeeded", failed = "Failed" }
+    package enum Phase: String, Sendable {
+        case pending = "Pending", running = "Running", succeeded = "Succeeded", failed = "Failed"
+    }
     /// Containers to start at once.
     package var start: [String] = []
     /// Whether every init container is done and every sidecar started.
@@ -107,7 +110,9 @@ package struct PodPlan: Sendable, Hashable {
     private mutating func decidePhase(_ main: [PlannedContainer], policy: RestartPolicy) {
         let runs = main.map(\.run)
         guard !runs.contains(nil) else { return }
-        let ended = runs.compactMap { $0 }.filter { $0.state == .exited && !policy.restarts(after: $0.exitCode) }
+        let ended = runs.compactMap { $0 }.filter {
+            $0.state == .exited && !policy.restarts(after: $0.exitCode)
+        }
         if ended.count == main.count {
             phase = ended.allSatisfy { $0.exitCode == 0 } ? .succeeded : .failed
         } else {

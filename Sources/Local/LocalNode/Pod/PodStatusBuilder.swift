@@ -1,7 +1,8 @@
 package import MeshKubernetes
 
-// A pod's status from what runs, in the words that kubectl turns into its STATUS column: `Init:0/1` counts terminated
-// init containers with exit code 0, `CrashLoopBackOff` is a waiting reason, `Terminating` needs no help.
+// A pod's status from what runs, in the words that kubectl turns into its STATUS column: `Init:0/1` counts
+// terminated init containers with exit code 0, `CrashLoopBackOff` is a waiting reason, `Terminating` needs
+// no help.
 
 /// Why a container is not running.
 package struct WaitingReason: Sendable, Hashable {
@@ -92,13 +93,16 @@ package struct PodStatusBuilder {
         let isRunning = container.record?.current.state == .running
         switch container.role {
         case .initial:
-            status.ready = container.record?.current.state == .exited && container.record?.current.exitCode == 0
+            status.ready =
+                container.record?.current.state == .exited && container.record?.current.exitCode == 0
             status.started = isRunning
         case .sidecar, .main:
             status.ready = isRunning && container.isReady
             status.started = isRunning && container.isStarted
         }
-        if let attempt = container.record?.current.attempt { status.containerID = id(container.name, attempt) }
+        if let attempt = container.record?.current.attempt {
+            status.containerID = id(container.name, attempt)
+        }
         return status
     }
 
@@ -115,7 +119,8 @@ package struct PodStatusBuilder {
             container.role == .main && hasSandbox && !isInitialized || container.role != .main
                 ? "PodInitializing" : "ContainerCreating")
         let waiting = container.waiting ?? standard
-        return ContainerState(waiting: ContainerStateWaiting(reason: waiting.reason, message: waiting.message))
+        return ContainerState(
+            waiting: ContainerStateWaiting(reason: waiting.reason, message: waiting.message))
     }
 
     private func lastState(of container: ObservedContainer) -> ContainerState {
@@ -124,7 +129,9 @@ package struct PodStatusBuilder {
         if record.current.state == .exited, container.waiting != nil {
             return Self.terminated(record.current, id: id(container.name, record.current.attempt))
         }
-        if let previous = record.previous { return Self.terminated(previous, id: id(container.name, previous.attempt)) }
+        if let previous = record.previous {
+            return Self.terminated(previous, id: id(container.name, previous.attempt))
+        }
         return container.lastState ?? ContainerState()
     }
 
@@ -140,17 +147,22 @@ package struct PodStatusBuilder {
         return ContainerState(terminated: ended)
     }
 
-    private func conditions(initial: [ObservedContainer], main: [ObservedContainer], now: Timestamp) -> [Condition] {
+    private func conditions(initial: [ObservedContainer], main: [ObservedContainer], now: Timestamp)
+        -> [Condition]
+    {
         let isOver = phase == .succeeded || phase == .failed
         let unready = (main + initial.filter { $0.role == .sidecar })
             .filter { !($0.isReady && $0.record?.current.state == .running) }.map(\.name)
         let isReady = unready.isEmpty && isInitialized && !isOver
         let pendingInit = initial.filter { $0.role == .initial && status(of: $0).ready != true }.map(\.name)
-        let notReady = phase == .succeeded
+        let notReady =
+            phase == .succeeded
             ? WaitingReason("PodCompleted")
-            : WaitingReason("ContainersNotReady", "containers with unready status: [\(unready.joined(separator: " "))]")
+            : WaitingReason(
+                "ContainersNotReady", "containers with unready status: [\(unready.joined(separator: " "))]")
         let notInitialized = WaitingReason(
-            "ContainersNotInitialized", "containers with incomplete status: [\(pendingInit.joined(separator: " "))]")
+            "ContainersNotInitialized",
+            "containers with incomplete status: [\(pendingInit.joined(separator: " "))]")
         return [
             condition("PodReadyToStartContainers", hasSandbox, nil, now),
             condition("Initialized", isInitialized, notInitialized, now),
@@ -160,7 +172,9 @@ package struct PodStatusBuilder {
         ]
     }
 
-    private func condition(_ type: String, _ isTrue: Bool, _ otherwise: WaitingReason?, _ now: Timestamp) -> Condition {
+    private func condition(_ type: String, _ isTrue: Bool, _ otherwise: WaitingReason?, _ now: Timestamp)
+        -> Condition
+    {
         var condition = Condition()
         condition.type = type
         condition.status = isTrue ? "True" : "False"

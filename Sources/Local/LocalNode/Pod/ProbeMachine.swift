@@ -1,7 +1,7 @@
 package import MeshKubernetes
 
-// When a probe is due and what its results mean: thresholds as in the Kubernetes API (core/v1 Probe). Results and time
-// are arguments; running the probe is `Prober`'s.
+// When a probe is due and what its results mean: thresholds as in the Kubernetes API (core/v1 Probe).
+// Results and time are arguments; running the probe is `Prober`'s.
 
 /// Which of a container's probes.
 package enum ProbeKind: String, Sendable, Hashable, CaseIterable {
@@ -38,7 +38,8 @@ package struct ProbeMachine: Sendable, Hashable {
     package mutating func record(isSuccess: Bool, at now: Timestamp) -> Verdict? {
         // Until the first success a container is looked at every second, so that a pod is ready when it is.
         let isWaiting = verdict == .undecided || (kind == .readiness && verdict == .failed)
-        dueAt = now.adding(seconds: isWaiting && !isSuccess && kind == .readiness ? min(1, periodSeconds) : periodSeconds)
+        dueAt = now.adding(
+            seconds: isWaiting && !isSuccess && kind == .readiness ? min(1, periodSeconds) : periodSeconds)
         let before = verdict
         if isSuccess {
             successes += 1
@@ -47,7 +48,8 @@ package struct ProbeMachine: Sendable, Hashable {
         } else {
             failures += 1
             successes = 0
-            // An unready container needs no further proof; one that was ready needs `failureThreshold` failures.
+            // An unready container needs no further proof; one that was ready needs `failureThreshold`
+            // failures.
             if failures >= failureThreshold { verdict = .failed }
         }
         return verdict == before ? nil : verdict

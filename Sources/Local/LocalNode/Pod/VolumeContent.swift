@@ -7,7 +7,8 @@ package struct VolumeFile: Sendable, Hashable {
     package var mode: UInt32
 }
 
-/// The files of ConfigMap, Secret, downward API and projected volumes, as a map from relative path to content.
+/// The files of ConfigMap, Secret, downward API and projected volumes, as a map from relative path to
+/// content.
 package enum VolumeContent {
     static let modeDefault: UInt32 = 0o644
 
@@ -34,7 +35,8 @@ package enum VolumeContent {
         let keys = Array((map.data ?? [:]).keys) + Array((map.binaryData ?? [:]).keys)
         return try select(
             keys: keys, items: items, defaultMode: defaultMode, isOptional: isOptional,
-            missing: { "configmap references non-existent config key: \($0)" }, bytes: { bytes(of: map, key: $0) })
+            missing: { "configmap references non-existent config key: \($0)" },
+            bytes: { bytes(of: map, key: $0) })
     }
 
     /// Files of a Secret, likewise.
@@ -46,7 +48,8 @@ package enum VolumeContent {
             throw ConfigurationError("secret \"\(name)\" not found")
         }
         return try select(
-            keys: Array((secret.data ?? [:]).keys), items: items, defaultMode: defaultMode, isOptional: isOptional,
+            keys: Array((secret.data ?? [:]).keys), items: items, defaultMode: defaultMode,
+            isOptional: isOptional,
             missing: { "references non-existent secret key: \($0)" }, bytes: { bytes(of: secret, key: $0) })
     }
 

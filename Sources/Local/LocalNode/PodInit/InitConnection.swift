@@ -11,7 +11,8 @@ final class InitConnection {
 
     var hasOutput: Bool { !output.isEmpty }
 
-    /// The complete requests that have arrived. A line that is no request, or too long, closes the connection.
+    /// The complete requests that have arrived. A line that is no request, or too long, closes the
+    /// connection.
     func receive() -> [InitRequest] {
         do {
             while let bytes = try socket.read() {
@@ -20,7 +21,9 @@ final class InitConnection {
                     break
                 }
                 input += bytes
-                guard input.count <= InitLimits.requestBytesMax else { throw SystemError(operation: "request", code: 7) }
+                guard input.count <= InitLimits.requestBytesMax else {
+                    throw SystemError(operation: "request", code: 7)
+                }
             }
             return try requests()
         } catch {

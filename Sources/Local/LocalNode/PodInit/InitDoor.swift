@@ -2,7 +2,8 @@ internal import Foundation
 
 /// Blocking calls to a pod's init, for callers that need one thing from it.
 enum InitDoor {
-    /// A connection to `port` of the pod's loopback, made in the pod's network namespace; the caller owns the descriptor.
+    /// A connection to `port` of the pod's loopback, made in the pod's network namespace; the caller owns
+    /// the descriptor.
     static func connect(socketPath: String, port: UInt16) throws -> Int32 {
         let socket = try Sockets.connect(unixPath: socketPath)
         var line = [UInt8](try JSONEncoder().encode(InitRequest(id: 1, command: .connect(port: port))))

@@ -1,6 +1,7 @@
-// What the node agent and a pod's init say to each other over pods/<uid>/init.sock: one JSON document a line. The init
-// holds everything that must survive the agent (processes, exit codes, log pumps, the network namespace); the agent
-// holds every decision. Agent and init always come from the same executable of one `local up`.
+// What the node agent and a pod's init say to each other over pods/<uid>/init.sock: one JSON document a
+// line. The init holds everything that must survive the agent (processes, exit codes, log pumps, the network
+// namespace); the agent holds every decision. Agent and init always come from the same executable of one
+// `local up`.
 
 /// A container to start: everything is resolved, the init looks nothing up.
 package struct ContainerLaunch: Sendable, Codable, Hashable {
@@ -72,7 +73,8 @@ package enum InitCommand: Sendable, Codable {
     /// Runs a command inside a running container; answers its exit code and the head of its output.
     case execute(container: String, command: [String], timeoutSeconds: Int)
     case list
-    /// Connects to the pod's loopback; the answer is the connection itself (a descriptor), or one byte and a hang-up.
+    /// Connects to the pod's loopback; the answer is the connection itself (a descriptor), or one byte and a
+    /// hang-up.
     case connect(port: UInt16)
     /// Ends the init and with it the pod's namespaces.
     case shutdown

@@ -1,9 +1,10 @@
 internal import Foundation
 
-// Process 1 of a pod: a small, single-threaded runtime in one poll loop. It keeps the pod's network namespace alive
-// across container restarts (proxy-init's rules live there), starts containers, stamps their output into log files,
-// reaps every orphan, and remembers exit codes until an agent asks. It decides nothing: restarts, probes and grace
-// periods are the agent's. When it ends, the kernel kills whatever is left in the PID namespace.
+// Process 1 of a pod: a small, single-threaded runtime in one poll loop. It keeps the pod's network
+// namespace alive across container restarts (proxy-init's rules live there), starts containers, stamps their
+// output into log files, reaps every orphan, and remembers exit codes until an agent asks. It decides
+// nothing: restarts, probes and grace periods are the agent's. When it ends, the kernel kills whatever is
+// left in the PID namespace.
 
 /// The pod's init. `run` returns when told to shut down.
 package final class PodInit {
@@ -79,7 +80,8 @@ package final class PodInit {
         var changed = false
         while let ended = Processes.reap() {
             if finishExecution(ended) { continue }
-            guard let name = containers.first(where: { $0.value.current.process == ended.process })?.key else { continue }
+            guard let name = containers.first(where: { $0.value.current.process == ended.process })?.key
+            else { continue }
             containers[name]?.current.state = .exited
             containers[name]?.current.exitCode = ended.code
             containers[name]?.current.signal = ended.signal
@@ -92,11 +94,12 @@ package final class PodInit {
         }
     }
 
-    /// Kills what a container's first process left behind. All containers share the PID namespace, but each started its
-    /// own session (fields after the name in /proc/<pid>/stat: state, parent, group, session).
+    /// Kills what a container's first process left behind. All containers share the PID namespace, but each
+    /// started its own session (fields after the name in /proc/<pid>/stat: state, parent, group, session).
     private func endSession(of first: Int32) {
         for process in Files.names(in: "/proc").compactMap({ Int32($0) }) where process > 1 {
-            guard let status = Files.readText("/proc/\(process)/stat"), let name = status.lastIndex(of: ")") else { continue }
+            guard let status = Files.readText("/proc/\(process)/stat"), let name = status.lastIndex(of: ")")
+            else { continue }
             let fields = status[status.index(after: name)...].split(separator: " ")
             if fields.count > 3, fields[3] == "\(first)" { Processes.signal(process, Processes.kill9) }
         }
@@ -106,10 +109,13 @@ package final class PodInit {
     private func endAll() {
         Processes.signal(-1, Processes.terminate)
         let deadline = SystemClock.now().adding(seconds: 2)
-        while containers.values.contains(where: { $0.current.state == .running }), SystemClock.now() < deadline {
-            handle(Sockets.poll(
-                [Sockets.Interest(signals.descriptor.number)] + pumps.keys.map { Sockets.Interest($0) },
-                timeoutMilliseconds: 100))
+        while containers.values.contains(where: { $0.current.state == .running }),
+            SystemClock.now() < deadline
+        {
+            handle(
+                Sockets.poll(
+                    [Sockets.Interest(signals.descriptor.number)] + pumps.keys.map { Sockets.Interest($0) },
+                    timeoutMilliseconds: 100))
         }
         isEnding = true
     }
@@ -127,9 +133,12 @@ package final class PodInit {
                 try start(launch)
                 reply.containers = containers
             case .signal(let name, let signal):
-                if let run = containers[name]?.current, run.state == .running { Processes.signal(run.process, signal) }
+                if let run = containers[name]?.current, run.state == .running {
+                    Processes.signal(run.process, signal)
+                }
             case .execute(let name, let command, let timeoutSeconds):
-                try execute(command, in: name, timeoutSeconds: timeoutSeconds, client: client, request: request.id)
+                try execute(
+                    command, in: name, timeoutSeconds: timeoutSeconds, client: client, request: request.id)
                 return  // Answered when the command ends.
             case .list: reply.containers = containers
             case .connect(let port):
@@ -191,7 +200,8 @@ package final class PodInit {
         else { throw SystemError(operation: "container is not running", code: 3) }
         let output = try Descriptor.pipe()
         let request = SpawnRequest(
-            executables: ProgramSearch.candidates(program, environment: launch.environment), arguments: command,
+            executables: ProgramSearch.candidates(program, environment: launch.environment),
+            arguments: command,
             environment: launch.environment)
         request.standard(input: null, output: output.writeEnd, error: output.writeEnd)
         request.join(try Descriptor.open(path: "/proc/\(run.process)/ns/mnt", flags: 0), kind: .mount)
@@ -205,7 +215,9 @@ package final class PodInit {
     }
 
     private func collectOutput(_ ready: Set<Int32>) {
-        for (process, execution) in executions where ready.contains(execution.output.number) { drain(process) }
+        for (process, execution) in executions where ready.contains(execution.output.number) {
+            drain(process)
+        }
     }
 
     private func drain(_ process: Int32) {

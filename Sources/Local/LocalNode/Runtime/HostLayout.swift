@@ -9,7 +9,10 @@ package struct HostLayout: Sendable, Hashable {
     /// See `ContainerRoot.opened`.
     package var opened: [ContainerRoot.OpenedDirectory]
 
-    package init(executable: String, programs: String, mounts: [String] = [], opened: [ContainerRoot.OpenedDirectory] = []) {
+    package init(
+        executable: String, programs: String, mounts: [String] = [],
+        opened: [ContainerRoot.OpenedDirectory] = []
+    ) {
         self.executable = executable
         self.programs = programs
         self.mounts = mounts
@@ -22,7 +25,9 @@ package struct HostLayout: Sendable, Hashable {
         let programs = String(executable.prefix(upTo: executable.lastIndex(of: "/") ?? executable.endIndex))
         let installation = installationRoot(of: programs) { Files.isDirectory($0 + "/deploy") }
         // Single files (a container host's /etc/hosts, our own /etc/resolv.conf) are for the pod to provide.
-        let mounts = diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? "").filter { Files.isDirectory($0) }
+        let mounts = diskMounts(mountInfo: Files.readText("/proc/self/mountinfo") ?? "").filter {
+            Files.isDirectory($0)
+        }
         // Containers get their own /tmp and /run: what was installed there must be shown again.
         if installation.hasPrefix("/tmp/") || installation.hasPrefix("/run/") {
             return HostLayout(executable: executable, programs: programs, mounts: mounts + [installation])
@@ -58,18 +63,24 @@ package struct HostLayout: Sendable, Hashable {
     }
 
     private static let diskTypes: Set<String> = [
-        "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "nfs", "nfs4", "virtiofs", "9p", "squashfs",
+        "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "nfs", "nfs4", "virtiofs", "9p",
+        "squashfs",
         "erofs", "fuseblk", "vfat",
     ]
 
-    /// Mount points of disks in the text of /proc/self/mountinfo; see proc(5). Escapes (`\040`) are left out, with the mount.
+    /// Mount points of disks in the text of /proc/self/mountinfo; see proc(5). Escapes (`\040`) are left
+    /// out, with the mount.
     package static func diskMounts(mountInfo: String) -> [String] {
         var points: [String] = []
         for line in mountInfo.split(separator: "\n") {
             let fields = line.split(separator: " ")
-            guard let dash = fields.firstIndex(of: "-"), fields.count > dash + 1, fields.count > 4 else { continue }
+            guard let dash = fields.firstIndex(of: "-"), fields.count > dash + 1, fields.count > 4 else {
+                continue
+            }
             let point = String(fields[4])
-            if point != "/", !point.contains("\\"), diskTypes.contains(String(fields[dash + 1])) { points.append(point) }
+            if point != "/", !point.contains("\\"), diskTypes.contains(String(fields[dash + 1])) {
+                points.append(point)
+            }
         }
         return points
     }

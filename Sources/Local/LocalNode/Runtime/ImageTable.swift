@@ -1,5 +1,5 @@
-// There are no images on this node: an image's name says which program beside `linkerd` to run, the way its tag would
-// say which file system to unpack on a real one.
+// There are no images on this node: an image's name says which program beside `linkerd` to run, the way its
+// tag would say which file system to unpack on a real one.
 
 /// What an image and a container's `command` and `args` come to.
 package struct ResolvedProgram: Sendable, Hashable {
@@ -41,18 +41,23 @@ package struct ImageTable: Sendable {
         "emojivoto-vote-bot": ["emojivoto", "vote-bot"], "emojivoto-web": ["emojivoto", "web"],
         "emojivoto-emoji-svc": ["emojivoto", "emoji"], "emojivoto-voting-svc": ["emojivoto", "voting"],
         "linkerd-proxy": ["linkerd-proxy"], "linkerd-proxy-init": ["linkerd-proxy-init"],
-        "linkerd-controller": ["linkerd-controller"], "linkerd-viz": ["linkerd-viz"], "emojivoto": ["emojivoto"],
+        "linkerd-controller": ["linkerd-controller"], "linkerd-viz": ["linkerd-viz"],
+        "emojivoto": ["emojivoto"],
     ]
     private static let hostImage = "linkerd.io/local/host"
 
     /// The program for a container. `command` replaces the entry point, `args` follow it, as in Kubernetes.
-    package func resolve(image: String, command: [String], args: [String]) throws(ImageError) -> ResolvedProgram {
+    package func resolve(image: String, command: [String], args: [String]) throws(ImageError)
+        -> ResolvedProgram
+    {
         let repository = Self.repository(of: image)
         let isHost = repository == Self.hostImage
         let name = repository.split(separator: "/").last.map(String.init) ?? repository
         guard isHost || Self.entryPoints[name] != nil else {
             throw ImageError(
-                kind: .notFound, message: "image \"\(image)\" is not in the local image table: no program is known by that name")
+                kind: .notFound,
+                message:
+                    "image \"\(image)\" is not in the local image table: no program is known by that name")
         }
         if let first = command.first {
             let base = first.split(separator: "/").last.map(String.init) ?? first
@@ -76,7 +81,9 @@ package struct ImageTable: Sendable {
     /// An image reference without tag and digest: `host:5000/team/name:v1@sha256:…` is `host:5000/team/name`.
     static func repository(of image: String) -> String {
         var name = image.split(separator: "@", maxSplits: 1).first.map(String.init) ?? image
-        if let colon = name.lastIndex(of: ":"), !name[colon...].contains("/") { name = String(name[..<colon]) }
+        if let colon = name.lastIndex(of: ":"), !name[colon...].contains("/") {
+            name = String(name[..<colon])
+        }
         return name
     }
 }

@@ -38,12 +38,14 @@ struct LaunchBuilder {
         let capabilities = Capabilities.masks(container.securityContext)
         return ContainerLaunch(
             name: container.name, attempt: attempt,
-            executables: ProgramSearch.candidates(program.arguments.first ?? "", environment: environment.assignments),
+            executables: ProgramSearch.candidates(
+                program.arguments.first ?? "", environment: environment.assignments),
             arguments: program.arguments, environment: environment.assignments, steps: root.steps,
             directory: container.workingDir ?? "/", user: user.user, group: user.group, groups: user.groups,
             noNewPrivileges: container.securityContext?.allowPrivilegeEscalation == false,
             capabilitiesAdd: user.user == 0 ? 0 : capabilities.add, capabilitiesDrop: capabilities.drop,
-            logPath: "\(Self.logDirectory(of: pod, in: config.stateDirectory))/\(container.name)/\(attempt).log")
+            logPath:
+                "\(Self.logDirectory(of: pod, in: config.stateDirectory))/\(container.name)/\(attempt).log")
     }
 
     private func identity(of container: Container) -> (user: UInt32, group: UInt32, groups: [UInt32]) {
@@ -60,7 +62,8 @@ struct LaunchBuilder {
     ) throws -> ContainerRoot {
         let directory = config.podDirectory(uid)
         var binds = ["resolv.conf", "hosts", "hostname"].map {
-            BindMount(source: "\(directory)/etc/\($0)", target: "/etc/\($0)", isDirectory: false, isReadOnly: false)
+            BindMount(
+                source: "\(directory)/etc/\($0)", target: "/etc/\($0)", isDirectory: false, isReadOnly: false)
         }
         var mounts = container.volumeMounts ?? []
         if volumes[PodVolumes.accessVolume] != nil,
@@ -85,9 +88,12 @@ struct LaunchBuilder {
             throw ConfigurationError("volume \"\(mount.name)\" is not defined by the pod")
         }
         var source = volume.path
-        let inner = mount.subPathExpr.map { EnvironmentExpansion.expand($0) { environment[$0] } } ?? mount.subPath
+        let inner =
+            mount.subPathExpr.map { EnvironmentExpansion.expand($0) { environment[$0] } } ?? mount.subPath
         if let inner, !inner.isEmpty {
-            guard VolumeContent.isContained(inner) else { throw ConfigurationError("subPath \(inner) leaves its volume") }
+            guard VolumeContent.isContained(inner) else {
+                throw ConfigurationError("subPath \(inner) leaves its volume")
+            }
             source += "/" + inner
             if !Files.exists(source), !volume.isReadOnly { try Files.makeDirectory(source, mode: 0o777) }
         }
@@ -108,9 +114,12 @@ struct LaunchBuilder {
 extension Capabilities {
     /// Linux capability numbers, capabilities(7).
     private static let numbers: [String: Int] = [
-        "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "SETPCAP": 8,
-        "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "SYS_MODULE": 16,
-        "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23, "SYS_RESOURCE": 24, "SYS_TIME": 25,
+        "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7,
+        "SETPCAP": 8,
+        "NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14,
+        "SYS_MODULE": 16,
+        "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23, "SYS_RESOURCE": 24,
+        "SYS_TIME": 25,
         "MKNOD": 27, "AUDIT_WRITE": 29, "SETFCAP": 31,
     ]
 

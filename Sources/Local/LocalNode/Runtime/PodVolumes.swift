@@ -1,9 +1,9 @@
 internal import MeshKubernetes
 internal import MeshModel
 
-// A pod's volumes as directories of the host. Content volumes are published the way a kubelet does it: files live in a
-// directory of their own generation, `..data` points at the newest, and the visible names point through `..data`, so
-// that a reader sees one generation or the next.
+// A pod's volumes as directories of the host. Content volumes are published the way a kubelet does it: files
+// live in a directory of their own generation, `..data` points at the newest, and the visible names point
+// through `..data`, so that a reader sees one generation or the next.
 
 /// Where a volume's content is.
 struct VolumeDirectory: Sendable, Hashable {
@@ -129,7 +129,8 @@ actor PodVolumes {
         if let source = volume.secret { return try await files(ofSecret: source, pod: pod) }
         let fields = PodFields(pod: pod, podIP: podIP, hostIP: context.config.nodeAddress)
         if let source = volume.downwardAPI {
-            return try VolumeContent.files(of: source.items ?? [], fields: fields, defaultMode: source.defaultMode)
+            return try VolumeContent.files(
+                of: source.items ?? [], fields: fields, defaultMode: source.defaultMode)
         }
         var files: [String: VolumeFile] = [:]
         for source in volume.projected?.sources ?? [] {
@@ -139,7 +140,9 @@ actor PodVolumes {
         return files
     }
 
-    private func files(ofConfigMap source: ConfigMapVolumeSource, pod: Pod) async throws -> [String: VolumeFile] {
+    private func files(ofConfigMap source: ConfigMapVolumeSource, pod: Pod) async throws -> [String:
+        VolumeFile]
+    {
         let name = source.name ?? ""
         return try VolumeContent.files(
             of: try await find(ConfigMap.self, name, pod), named: name, items: source.items,
@@ -160,13 +163,15 @@ actor PodVolumes {
         if let map = source.configMap {
             let name = map.name ?? ""
             return try VolumeContent.files(
-                of: try await find(ConfigMap.self, name, pod), named: name, items: map.items, defaultMode: mode,
+                of: try await find(ConfigMap.self, name, pod), named: name, items: map.items,
+                defaultMode: mode,
                 isOptional: map.optional ?? false)
         }
         if let secret = source.secret {
             let name = secret.name ?? ""
             return try VolumeContent.files(
-                of: try await find(Secret.self, name, pod), named: name, items: secret.items, defaultMode: mode,
+                of: try await find(Secret.self, name, pod), named: name, items: secret.items,
+                defaultMode: mode,
                 isOptional: secret.optional ?? false)
         }
         if let downward = source.downwardAPI {
@@ -206,7 +211,9 @@ actor PodVolumes {
         guard let text = answer.value(at: ["status", "token"])?.stringValue else {
             throw ConfigurationError("no token for service account \(namespace)/\(account)")
         }
-        let expiry = answer.value(at: ["status", "expirationTimestamp"])?.stringValue.flatMap { Timestamp(text: $0) }
+        let expiry = answer.value(at: ["status", "expirationTimestamp"])?.stringValue.flatMap {
+            Timestamp(text: $0)
+        }
         let life = expiry.map { $0.seconds(since: now) } ?? Double(lifetime)
         tokens[key] = (text, now.adding(seconds: max(30, life * 0.8)))
         return text
@@ -220,7 +227,9 @@ actor PodVolumes {
         let fresh = "..\(stamp.seconds)_\(stamp.nanoseconds)_\(generation)"
         try Files.makeDirectory("\(path)/\(fresh)")
         for (name, file) in files where VolumeContent.isContained(name) {
-            if let slash = name.lastIndex(of: "/") { try Files.makeDirectory("\(path)/\(fresh)/\(name[..<slash])") }
+            if let slash = name.lastIndex(of: "/") {
+                try Files.makeDirectory("\(path)/\(fresh)/\(name[..<slash])")
+            }
             try Files.write(file.bytes, to: "\(path)/\(fresh)/\(name)", mode: file.mode)
         }
         try Files.link("\(path)/..data", to: fresh)

@@ -1,7 +1,8 @@
 internal import MeshKubernetes
 
-// A pod's sandbox: its init, namespaces, address and link to the node. The init is nobody's child but the node's PID 1's,
-// so it outlives the agent; `pods/<uid>/ready` says that it was set up to the end and may be adopted.
+// A pod's sandbox: its init, namespaces, address and link to the node. The init is nobody's child but the
+// node's PID 1's, so it outlives the agent; `pods/<uid>/ready` says that it was set up to the end and may be
+// adopted.
 
 struct Sandbox: Sendable {
     let context: NodeContext
@@ -37,7 +38,8 @@ struct Sandbox: Sendable {
         let process = try await onBlockingThread {
             let log = try Descriptor.appending(path: directory + "/init.log")
             let request = SpawnRequest(
-                executables: [executable], arguments: ["linkerd", "local-run", "pod-init", "--socket", socket],
+                executables: [executable],
+                arguments: ["linkerd", "local-run", "pod-init", "--socket", socket],
                 environment: [Tool.searchPath])
             let null = try Descriptor.null()
             request.standard(input: null, output: log, error: log)
@@ -81,11 +83,12 @@ struct Sandbox: Sendable {
             if let client = try? await InitClient.connect(socketPath: socketPath) { return client }  // Not yet.
             try await Task.sleep(for: .milliseconds(10))
         }
-        throw SystemError(operation: "pod init did not start: \(Files.readText(directory + "/init.log") ?? "")", code: 110)
+        throw SystemError(
+            operation: "pod init did not start: \(Files.readText(directory + "/init.log") ?? "")", code: 110)
     }
 
-    /// The pod's end of the link is made inside its namespace; the node's end gets the pod's /32. No bridge: every packet
-    /// passes the node's netfilter, whatever br_netfilter is set to.
+    /// The pod's end of the link is made inside its namespace; the node's end gets the pod's /32. No bridge:
+    /// every packet passes the node's netfilter, whatever br_netfilter is set to.
     private func attach(_ process: Int32) async throws {
         let name = Self.linkName(of: address)
         let address = address
@@ -93,7 +96,9 @@ struct Sandbox: Sendable {
         try await onBlockingThread {
             // The link of an earlier sandbox goes with its namespace, a moment after its init.
             _ = try? Tool.run(["ip", "link", "delete", name])
-            try Tool.run(["ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", "\(process)"])
+            try Tool.run([
+                "ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", "\(process)",
+            ])
             try Tool.run(["ip", "link", "set", name, "up"])
             try Tool.run(["ip", "route", "replace", "\(address)/32", "dev", name, "src", node])
         }
@@ -110,7 +115,8 @@ struct Sandbox: Sendable {
         let name = LaunchBuilder.hostname(of: pod)
         if let subdomain = pod.spec?.subdomain, !subdomain.isEmpty {
             let namespace = pod.metadata.namespace ?? "default"
-            text += "\(address)\t\(name).\(subdomain).\(namespace).svc.\(context.config.clusterDomain)\t\(name)\n"
+            text +=
+                "\(address)\t\(name).\(subdomain).\(namespace).svc.\(context.config.clusterDomain)\t\(name)\n"
         } else {
             text += "\(address)\t\(name)\n"
         }

@@ -2,9 +2,9 @@ internal import Logging
 internal import NIOCore
 internal import NIOPosix
 
-// run/node.sock: how the API server reaches a port inside a pod. A client sends `PORTFORWARD <pod-uid> <port>\n`, gets
-// `OK\n` or `ERR <why>\n`, then bytes flow both ways. The connection is made by the pod's init, inside the pod's network
-// namespace, and handed over as a descriptor.
+// run/node.sock: how the API server reaches a port inside a pod. A client sends `PORTFORWARD <pod-uid>
+// <port>\n`, gets `OK\n` or `ERR <why>\n`, then bytes flow both ways. The connection is made by the pod's
+// init, inside the pod's network namespace, and handed over as a descriptor.
 
 struct PortForwardServer: Sendable {
     /// A request line is at most this long.
@@ -36,7 +36,8 @@ struct PortForwardServer: Sendable {
     }
 
     private static func wrap(_ channel: any Channel) throws -> Connection {
-        try Connection(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        try Connection(
+            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }
 
     private func serve(_ connection: Connection) async {
@@ -78,8 +79,11 @@ struct PortForwardServer: Sendable {
         return line
     }
 
-    /// Connects, says so, hands over the way to write into the pod, and copies what the pod answers until it closes.
-    private func answer(_ line: String, _ outbound: Writer, _ feed: AsyncStream<Writer>.Continuation) async throws {
+    /// Connects, says so, hands over the way to write into the pod, and copies what the pod answers until it
+    /// closes.
+    private func answer(_ line: String, _ outbound: Writer, _ feed: AsyncStream<Writer>.Continuation)
+        async throws
+    {
         defer { feed.finish() }
         do {
             let upstream = try await connect(line)

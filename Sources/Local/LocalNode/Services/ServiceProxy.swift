@@ -35,7 +35,8 @@ struct ServiceProxy: Sendable {
         names.replace(DNSZone(clusterDomain: config.clusterDomain, services: services, slices: slices))
         let text = ServiceRules.text(
             apiServer: .init(
-                serviceAddress: config.apiServiceAddress, nodeAddress: config.nodeAddress, port: config.apiPort),
+                serviceAddress: config.apiServiceAddress, nodeAddress: config.nodeAddress,
+                port: config.apiPort),
             services: services, slices: slices)
         guard text != applied else { return applied }
         do {

@@ -1,9 +1,10 @@
 package import MeshKubernetes
 
-// ClusterIPs as netfilter rules: the text for iptables-restore, a pure function of services and endpoints. The shape is
-// kube-proxy's: one chain a service port, one a backend, `statistic` for an even choice, a mark for packets of a backend
-// to itself, which must be masqueraded or the answer would bypass the node. An address without ready endpoints gets no
-// rule; the service range is local to the node, so the kernel refuses such connections at once.
+// ClusterIPs as netfilter rules: the text for iptables-restore, a pure function of services and endpoints.
+// The shape is kube-proxy's: one chain a service port, one a backend, `statistic` for an even choice, a mark
+// for packets of a backend to itself, which must be masqueraded or the answer would bypass the node. An
+// address without ready endpoints gets no rule; the service range is local to the node, so the kernel
+// refuses such connections at once.
 
 /// Builds the nat table.
 package struct ServiceRules: Sendable {
@@ -80,14 +81,17 @@ package struct ServiceRules: Sendable {
         }
         var ports: [Port] = []
         for service in services.sorted(by: { $0.key < $1.key }) {
-            guard let address = service.spec?.clusterIP, DNSZone.octets(address) != nil, address != api else { continue }
+            guard let address = service.spec?.clusterIP, DNSZone.octets(address) != nil, address != api else {
+                continue
+            }
             for port in service.spec?.ports ?? [] {
                 let backends = backends(of: port, in: byService[service.key] ?? [])
                 guard !backends.isEmpty else { continue }
                 ports.append(
                     Port(
                         key: "\(service.key):\(port.name ?? ""):\(port.port)", address: address,
-                        transport: (port.protocol ?? "TCP").lowercased(), port: port.port, backends: backends))
+                        transport: (port.protocol ?? "TCP").lowercased(), port: port.port, backends: backends)
+                )
             }
         }
         return ports
@@ -108,13 +112,16 @@ package struct ServiceRules: Sendable {
         return backends.sorted()
     }
 
-    private static func serviceChain(_ port: Port) -> String { "SVC-" + hash("\(port.key)/\(port.transport)") }
+    private static func serviceChain(_ port: Port) -> String {
+        "SVC-" + hash("\(port.key)/\(port.transport)")
+    }
 
     private static func backendChain(_ port: Port, _ backend: String) -> String {
         "SEP-" + hash("\(port.key)/\(port.transport)/\(backend)")
     }
 
-    /// FNV-1a, 64 bits, in hexadecimal: chain names hold 28 bytes at most, and must stay the same between runs.
+    /// FNV-1a, 64 bits, in hexadecimal: chain names hold 28 bytes at most, and must stay the same between
+    /// runs.
     private static func hash(_ text: String) -> String {
         var value: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in text.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }

@@ -53,7 +53,9 @@ package final class Descriptor: Sendable {
     }
 
     /// Opens a file; `mode` applies when it is created.
-    package static func open(path: String, flags: Int32, mode: UInt32 = 0o644) throws(SystemError) -> Descriptor {
+    package static func open(path: String, flags: Int32, mode: UInt32 = 0o644) throws(SystemError)
+        -> Descriptor
+    {
         // SAFETY: the path's C string lives for the call.
         let fd = unsafe Glibc.open(path, flags | O_CLOEXEC, mode)
         guard fd >= 0 else { throw SystemError(operation: "open \(path)", code: errno) }
@@ -66,7 +68,9 @@ package final class Descriptor: Sendable {
     }
 
     /// The null device, open for reading and writing.
-    package static func null() throws(SystemError) -> Descriptor { try open(path: "/dev/null", flags: O_RDWR) }
+    package static func null() throws(SystemError) -> Descriptor {
+        try open(path: "/dev/null", flags: O_RDWR)
+    }
 
     /// A file opened and locked for this process alone; `nil` when another process holds the lock.
     package static func locking(path: String) throws(SystemError) -> Descriptor? {

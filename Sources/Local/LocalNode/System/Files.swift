@@ -27,7 +27,8 @@ package enum Files {
     package static func isDirectory(_ path: String) -> Bool {
         var isDirectory = ObjCBool(false)
         // SAFETY: the address lives for the call.
-        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
+        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+            && isDirectory.boolValue
     }
 
     /// Names in a directory, sorted; empty when it cannot be read.
@@ -44,9 +45,12 @@ package enum Files {
     }
 
     /// The text of a file, `nil` when it cannot be read.
-    package static func readText(_ path: String) -> String? { read(path).map { String(decoding: $0, as: UTF8.self) } }
+    package static func readText(_ path: String) -> String? {
+        read(path).map { String(decoding: $0, as: UTF8.self) }
+    }
 
-    /// Writes a file through a temporary neighbour, so that a reader sees the old content or the new, never half.
+    /// Writes a file through a temporary neighbour, so that a reader sees the old content or the new, never
+    /// half.
     package static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o644) throws(SystemError) {
         let temporary = path + ".new"
         _ = unsafe unlink(temporary)

@@ -55,7 +55,8 @@ package enum Sockets {
         }
     }
 
-    /// Waits until a descriptor is readable (or writable, or hung up), or `timeoutMilliseconds` passed (-1: for ever).
+    /// Waits until a descriptor is readable (or writable, or hung up), or `timeoutMilliseconds` passed (-1:
+    /// for ever).
     /// - Returns: The descriptors that have something to say.
     package static func poll(_ interests: [Interest], timeoutMilliseconds: Int32) -> Set<Int32> {
         var entries = interests.map {
@@ -110,7 +111,8 @@ package enum Processes {
         return ProcessExit(process: ended.pid, code: ended.code, signal: ended.signal)
     }
 
-    /// Sends a signal; `process` -1 means every process of this PID namespace but the caller. Answers whether it was sent.
+    /// Sends a signal; `process` -1 means every process of this PID namespace but the caller. Answers
+    /// whether it was sent.
     @discardableResult
     package static func signal(_ process: Int32, _ signal: Int32) -> Bool { kill(process, signal) == 0 }
 

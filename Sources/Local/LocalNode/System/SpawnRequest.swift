@@ -3,7 +3,8 @@ internal import Glibc
 
 /// One file-system step that a child takes in its own mount namespace before it runs its program.
 package enum FileStep: Sendable, Codable, Hashable {
-    case mount(source: String, target: String, type: String?, flags: MountFlags, data: String?, optional: Bool)
+    case mount(
+        source: String, target: String, type: String?, flags: MountFlags, data: String?, optional: Bool)
     /// An existing directory is fine.
     case makeDirectory(String, mode: UInt32, optional: Bool)
     /// Creates an empty file; an existing one keeps its content.
@@ -17,8 +18,8 @@ package enum FileStep: Sendable, Codable, Hashable {
     case unlink(String)
 }
 
-/// A process to start: arguments, environment, namespaces, mounts, user. Allocated whole before the fork, so a threaded
-/// process may run it.
+/// A process to start: arguments, environment, namespaces, mounts, user. Allocated whole before the fork, so
+/// a threaded process may run it.
 @safe package struct SpawnRequest: ~Copyable {
     // SAFETY: owned by this value alone and freed once in deinit; C copies every string that it is given.
     private let handle: OpaquePointer
@@ -59,24 +60,30 @@ package enum FileStep: Sendable, Codable, Hashable {
         switch step {
         case .mount(let source, let target, let type, let flags, let data, let optional):
             _ = unsafe mesh_spawn_add_step(
-                handle, Int32(MESH_STEP_MOUNT.rawValue), source, target, type, flags.rawValue, data, 0, optional ? 1 : 0)
+                handle, Int32(MESH_STEP_MOUNT.rawValue), source, target, type, flags.rawValue, data, 0,
+                optional ? 1 : 0)
         case .makeDirectory(let path, let mode, let optional):
             _ = unsafe mesh_spawn_add_step(
                 handle, Int32(MESH_STEP_MKDIR.rawValue), nil, path, nil, 0, nil, mode, optional ? 1 : 0)
         case .touch(let path):
-            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_TOUCH.rawValue), nil, path, nil, 0, nil, 0o644, 0)
+            _ = unsafe mesh_spawn_add_step(
+                handle, Int32(MESH_STEP_TOUCH.rawValue), nil, path, nil, 0, nil, 0o644, 0)
         case .symlink(let destination, let path):
             _ = unsafe mesh_spawn_add_step(
                 handle, Int32(MESH_STEP_SYMLINK.rawValue), destination, path, nil, 0, nil, 0, 0)
         case .characterDevice(let path, let major, let minor):
             let number = major << 8 | minor
-            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_DEVICE.rawValue), nil, path, nil, 0, nil, number, 0)
+            _ = unsafe mesh_spawn_add_step(
+                handle, Int32(MESH_STEP_DEVICE.rawValue), nil, path, nil, 0, nil, number, 0)
         case .pivot(let root, let putOld):
-            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_PIVOT.rawValue), root, putOld, nil, 0, nil, 0, 0)
+            _ = unsafe mesh_spawn_add_step(
+                handle, Int32(MESH_STEP_PIVOT.rawValue), root, putOld, nil, 0, nil, 0, 0)
         case .unmount(let path):
-            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_UNMOUNT.rawValue), nil, path, nil, 0, nil, 0, 0)
+            _ = unsafe mesh_spawn_add_step(
+                handle, Int32(MESH_STEP_UNMOUNT.rawValue), nil, path, nil, 0, nil, 0, 0)
         case .unlink(let path):
-            _ = unsafe mesh_spawn_add_step(handle, Int32(MESH_STEP_UNLINK.rawValue), nil, path, nil, 0, nil, 0, 0)
+            _ = unsafe mesh_spawn_add_step(
+                handle, Int32(MESH_STEP_UNLINK.rawValue), nil, path, nil, 0, nil, 0, 0)
         }
     }
 
@@ -86,7 +93,9 @@ package enum FileStep: Sendable, Codable, Hashable {
         for group in groups { _ = unsafe mesh_spawn_add_group(handle, group) }
     }
 
-    package func setCapabilities(add: UInt64, drop: UInt64) { unsafe mesh_spawn_set_capabilities(handle, add, drop) }
+    package func setCapabilities(add: UInt64, drop: UInt64) {
+        unsafe mesh_spawn_set_capabilities(handle, add, drop)
+    }
     package func setNoNewPrivileges() { unsafe mesh_spawn_set_no_new_privileges(handle) }
     package func setDirectory(_ path: String) { _ = unsafe mesh_spawn_set_directory(handle, path) }
     package func setHostname(_ name: String) { _ = unsafe mesh_spawn_set_hostname(handle, name) }
@@ -94,7 +103,8 @@ package enum FileStep: Sendable, Codable, Hashable {
     package func setNewSession() { unsafe mesh_spawn_set_new_session(handle) }
     /// The child belongs to the PID namespace's init at once, and survives us.
     package func setDetached() { unsafe mesh_spawn_set_detached(handle) }
-    /// The child is killed when the calling *thread* ends; call only from a thread that lives as long as the process.
+    /// The child is killed when the calling *thread* ends; call only from a thread that lives as long as the
+    /// process.
     package func setDiesWithParent() { unsafe mesh_spawn_set_parent_death_signal(handle, SIGKILL) }
 
     /// Starts the process and returns its id once the program has been executed.
@@ -109,8 +119,10 @@ package enum FileStep: Sendable, Codable, Hashable {
     }
 
     private static func name(stage: Int32, step: Int32) -> String {
-        let names = ["fork", "join namespace", "place descriptors", "mount step \(step)", "change user",
-            "change directory", "execute"]
+        let names = [
+            "fork", "join namespace", "place descriptors", "mount step \(step)", "change user",
+            "change directory", "execute",
+        ]
         return names.indices.contains(Int(stage)) ? names[Int(stage)] : "spawn"
     }
 }

@@ -14,7 +14,8 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
     /// The operating system's words for the errno.
     package var reason: String {
-        // SAFETY: strerror answers a C string that stays valid until this thread's next call; it is copied at once.
+        // SAFETY: strerror answers a C string that stays valid until this thread's next call; it is copied
+        // at once.
         unsafe String(cString: strerror(code))
     }
 
