@@ -16,7 +16,8 @@ import Testing
             "serviceaccount:system:shop:web", "system:serviceaccount::web", "system:serviceaccount:shop:",
             "system:serviceaccount:shop:web.other", "system:serviceaccount:Shop:web",
             "system:serviceaccount:shop:-web", "system:serviceaccount:shop:web-",
-            "system:serviceaccount:shop:wéb", "system:serviceaccount:shop:" + String(repeating: "a", count: 64),
+            "system:serviceaccount:shop:wéb",
+            "system:serviceaccount:shop:" + String(repeating: "a", count: 64),
         ])
     func refused(username: String) {
         #expect { try ServiceAccountName(username: username) } throws: {
@@ -26,7 +27,9 @@ import Testing
 
     @Test(
         "A trust domain is made of labels",
-        arguments: [("linkerd", ""), ("linkerd", "a..b"), ("linkerd", ".a"), ("", "a"), ("lin.kerd", "a"), ("l", "A")])
+        arguments: [
+            ("linkerd", ""), ("linkerd", "a..b"), ("linkerd", ".a"), ("", "a"), ("lin.kerd", "a"), ("l", "A"),
+        ])
     func badDomain(namespace: String, domain: String) {
         #expect { try TrustDomain(controllerNamespace: namespace, domain: domain) } throws: {
             ($0 as? IdentityError)?.kind == .configuration

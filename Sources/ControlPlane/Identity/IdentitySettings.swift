@@ -31,7 +31,7 @@ public struct IdentitySettings: Sendable {
     public var issuerPath = "/var/run/linkerd/identity/issuer"
     /// The trust anchor bundle.
     public var trustAnchorsPath = "/var/run/linkerd/identity/trust-roots/ca-bundle.crt"
-    /// How often the issuer's files are looked at. Looking is cheap, and unlike a file event it is never missed.
+    /// How often the issuer's files are looked at: cheap, and unlike a file event never missed.
     public var issuerPollInterval: Duration = .seconds(10)
 
     /// The defaults of Linkerd's chart.

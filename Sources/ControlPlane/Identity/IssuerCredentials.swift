@@ -41,9 +41,11 @@ public struct IssuerCredentials: Sendable {
         trustDomain: String, now: Date, anchorKey: P256.Signing.PrivateKey, issuerKey: P256.Signing.PrivateKey
     ) throws {
         let anchor = try Self.certificate(
-            of: "root.linkerd.\(trustDomain)", key: anchorKey.publicKey, signedBy: anchorKey, above: nil, now: now)
+            of: "root.linkerd.\(trustDomain)", key: anchorKey.publicKey, signedBy: anchorKey, above: nil,
+            now: now)
         let issuer = try Self.certificate(
-            of: "identity.linkerd.\(trustDomain)", key: issuerKey.publicKey, signedBy: anchorKey, above: anchor,
+            of: "identity.linkerd.\(trustDomain)", key: issuerKey.publicKey, signedBy: anchorKey,
+            above: anchor,
             now: now)
         trustAnchorPEM = try Self.pem(anchor)
         trustAnchorKeyPEM = anchorKey.pemRepresentation + "\n"

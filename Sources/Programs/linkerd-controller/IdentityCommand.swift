@@ -32,11 +32,13 @@ struct IdentityCommand: AsyncParsableCommand {
     @Option(help: "Kubeconfig file; inside a cluster the service account is used.") var kubeconfig: String?
     @Option(help: "Namespace of this control plane.") var controllerNamespace = "linkerd"
     @Option(help: "Domain of identities; empty for cluster.local.") var identityTrustDomain = "cluster.local"
-    @Option(help: "How long a certificate is good.") var identityIssuanceLifetime = GoSpan(.seconds(24 * 3_600))
+    @Option(help: "How long a certificate is good.") var identityIssuanceLifetime = GoSpan(
+        .seconds(24 * 3_600))
     @Option(help: "By how much clocks may differ.") var identityClockSkewAllowance = GoSpan(.seconds(20))
     @Option(help: "linkerd.io/tls (crt.pem, key.pem) or kubernetes.io/tls (tls.crt, tls.key).")
     var identityScheme = Word(IdentitySettings.Scheme.linkerd)
-    @Option(help: "Directory of the issuer's certificate and key.") var issuerPath = IdentitySettings().issuerPath
+    @Option(help: "Directory of the issuer's certificate and key.") var issuerPath = IdentitySettings()
+        .issuerPath
     @Option(help: "File with the trust anchors.") var trustAnchorsPath = IdentitySettings().trustAnchorsPath
     @Option(help: "Must be false: there is no profiler.") var enablePprof = GoBool(false)
     @Option(help: "Accepted for Linkerd's manifests; requests are limited by connections.")

@@ -14,8 +14,8 @@ package struct Issuer: Sendable {
 
     /// Reads an issuer.
     ///
-    /// - Throws: `.configuration` when a text is not PEM, the two do not belong together, the certificate is not
-    ///   an authority's, or an algorithm is none that proxies accept.
+    /// - Throws: `.configuration` when a text is not PEM, the two do not belong together, the certificate is
+    ///   not an authority's, or an algorithm is none that proxies accept.
     package init(certificatePEM: String, keyPEM: String) throws(IdentityError) {
         let chain = try PEM.certificates(certificatePEM, in: "the issuer's certificate file")
         let key = try PEM.privateKey(keyPEM, in: "the issuer's key file")
@@ -28,8 +28,9 @@ package struct Issuer: Sendable {
         guard key.publicKey == certificate.publicKey else {
             throw IdentityError(.configuration, "the issuer's certificate and key do not belong together")
         }
-        guard certificate.signatureAlgorithm == .ecdsaWithSHA256
-            || certificate.signatureAlgorithm == .sha256WithRSAEncryption
+        guard
+            certificate.signatureAlgorithm == .ecdsaWithSHA256
+                || certificate.signatureAlgorithm == .sha256WithRSAEncryption
         else { throw IdentityError(.configuration, "the issuer's certificate must be signed with SHA-256") }
         guard Self.isAuthority(certificate) else {
             throw IdentityError(.configuration, "the issuer's certificate is not an authority's")
@@ -55,7 +56,9 @@ package struct Issuer: Sendable {
     ///
     /// - Throws: `.issuerInvalid` when it does not chain to an anchor.
     /// - Cost: one signature verification for each certificate of the path.
-    package func verified(by anchors: TrustAnchors, at now: Date) async throws(IdentityError) -> VerifiedIssuer {
+    package func verified(by anchors: TrustAnchors, at now: Date) async throws(IdentityError)
+        -> VerifiedIssuer
+    {
         let path = try await anchors.path(from: chain, at: now)
         let notAfter = path.map(\.notValidAfter).min() ?? certificate.notValidAfter
         return VerifiedIssuer(issuer: self, notAfter: notAfter)
@@ -64,7 +67,9 @@ package struct Issuer: Sendable {
     fileprivate func sign(
         _ request: SigningRequest, validFrom: Date, to validTo: Date, serial: Certificate.SerialNumber
     ) throws -> Certificate {
-        let subject = try request.hasCommonName ? DistinguishedName { CommonName(request.identity) } : DistinguishedName()
+        let subject =
+            try request.hasCommonName
+            ? DistinguishedName { CommonName(request.identity) } : DistinguishedName()
         let names = SubjectAlternativeNames([.dnsName(request.identity)])
         let authorityKeyID = try certificate.extensions.subjectKeyIdentifier?.keyIdentifier
         return try Certificate(
@@ -93,13 +98,15 @@ package struct VerifiedIssuer: Sendable {
     /// - Parameters:
     ///   - lifetime: How long the certificate is good, cut at `notAfter`.
     ///   - skew: By how much clocks may differ; widens the validity at both ends.
-    ///   - serial: Must be unique for the issuer. Linkerd counts from one in each process; random numbers stay
-    ///     unique over restarts and replicas.
+    ///   - serial: Must be unique for the issuer. Linkerd counts from one in each process; random numbers
+    ///     stay unique over restarts and replicas.
     /// - Throws: `.signing` when it cannot be built.
     package func issue(
         for request: SigningRequest, at now: Date, lifetime: Duration, skew: Duration,
         serial: Certificate.SerialNumber
     ) throws(IdentityError) -> IssuedCertificate {
+        // Certificates count whole seconds, and the library rounds to the nearest.
+        let now = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         let end = min(now + lifetime.timeInterval + skew.timeInterval, notAfter)
         do {
             let leaf = try issuer.sign(request, validFrom: now - skew.timeInterval, to: end, serial: serial)

@@ -79,13 +79,11 @@ package struct SigningRequest: Sendable {
     }
 
     /// The alternative names of a request; empty when it has none.
-    private static func names(of request: CertificateSigningRequest) throws(SigningRequestError) -> [GeneralName] {
-        let attributes = request.attributes.filter { $0.oid == .CSRAttributes.extensionRequest }
-        // Which of two sets of extensions is meant would be a matter of taste.
-        guard attributes.count <= 1 else { throw SigningRequestError(.extensions) }
-        guard let attribute = attributes.first else { return [] }
+    private static func names(of request: CertificateSigningRequest) throws(SigningRequestError)
+        -> [GeneralName]
+    {
         do {
-            let names = try ExtensionRequest(attribute).extensions.subjectAlternativeNames
+            let names = try request.attributes.extensionRequest?.extensions.subjectAlternativeNames
             return names.map { Array($0) } ?? []
         } catch {
             throw SigningRequestError(.extensions)
@@ -121,7 +119,8 @@ extension SigningRequestError {
         case .nameMissing, .nameRepeated:
             IdentityError(.requestRefused, "the signing request must have exactly one DNS name")
         case .nameOther: IdentityError(.requestRefused, "the signing request is for another DNS name")
-        case .commonNameOther: IdentityError(.requestRefused, "the signing request is for another common name")
+        case .commonNameOther:
+            IdentityError(.requestRefused, "the signing request is for another common name")
         case .emailName, .addressName, .uriName, .otherName:
             IdentityError(.requestRefused, "the signing request has names other than DNS names")
         case .keyType: IdentityError(.signing, "the signing request's key must be ECDSA on P-256")

@@ -31,7 +31,9 @@ package struct TrustAnchors: Sendable {
         func refuse(_ what: String) -> IdentityError {
             IdentityError(.configuration, "the trust anchor \(anchor.subject) \(what)")
         }
-        guard anchor.signatureAlgorithm == .ecdsaWithSHA256 || anchor.signatureAlgorithm == .sha256WithRSAEncryption
+        guard
+            anchor.signatureAlgorithm == .ecdsaWithSHA256
+                || anchor.signatureAlgorithm == .sha256WithRSAEncryption
         else { throw refuse("must be signed with SHA-256") }
         if P256.Signing.PublicKey(anchor.publicKey) != nil { return }
         guard let bits = rsaModulusBits(anchor.publicKey), rsaBits.contains(bits) else {
@@ -42,7 +44,7 @@ package struct TrustAnchors: Sendable {
     /// The size of an RSA key, `nil` for keys of other kinds. RFC 8017 appendix A.1.1: a sequence of modulus
     /// and exponent.
     private static func rsaModulusBits(_ key: Certificate.PublicKey) -> Int? {
-        guard let node = try? DER.parse(Array(key.subjectPublicKeyInfoBytes)),  // Not DER: a point on a curve.
+        guard let node = try? DER.parse(Array(key.subjectPublicKeyInfoBytes)),  // A point on a curve.
             node.identifier == .sequence, case .constructed(let parts) = node.content,
             let modulus = parts.first(where: { _ in true }), case .primitive(let bytes) = modulus.content,
             let first = bytes.first(where: { $0 != 0 }), let start = bytes.firstIndex(of: first)
@@ -56,13 +58,16 @@ package struct TrustAnchors: Sendable {
     /// - Throws: `.issuerInvalid` when there is no path.
     /// Source: RFC 5280 section 6, by swift-certificates.
     package func path(from chain: [Certificate], at now: Date) async throws(IdentityError) -> [Certificate] {
-        guard let leaf = chain.first else { throw IdentityError(.issuerInvalid, "the issuer has no certificate") }
+        guard let leaf = chain.first else {
+            throw IdentityError(.issuerInvalid, "the issuer has no certificate")
+        }
         var verifier = Verifier(rootCertificates: store) { RFC5280Policy(fixedExpiryValidationTime: now) }
         switch await verifier.validate(leaf: leaf, intermediates: CertificateStore(chain.dropFirst())) {
         case .validCertificate(let path): return Array(path)
         case .couldNotValidate:
             if leaf.notValidAfter < now {
-                throw IdentityError(.issuerInvalid, "the issuer expired at \(RFC3339.text(leaf.notValidAfter))")
+                throw IdentityError(
+                    .issuerInvalid, "the issuer expired at \(RFC3339.text(leaf.notValidAfter))")
             }
             if leaf.notValidBefore > now {
                 throw IdentityError(

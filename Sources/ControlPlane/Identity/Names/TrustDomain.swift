@@ -10,7 +10,7 @@ package struct TrustDomain: Sendable, Equatable {
     /// The suffix of every identity, such as `cluster.local`.
     package let domain: String
 
-    /// - Throws: `.configuration` when the namespace is not a DNS label, or the domain not a sequence of them.
+    /// - Throws: `.configuration` when the namespace is not a DNS label, or the domain not several of them.
     package init(controllerNamespace: String, domain: String) throws(IdentityError) {
         guard Self.isLabel(controllerNamespace) else {
             throw IdentityError(.configuration, "not a namespace: \(controllerNamespace)")
@@ -23,7 +23,7 @@ package struct TrustDomain: Sendable, Equatable {
         self.domain = domain
     }
 
-    /// The name of a workload: `<account>.<namespace>.serviceaccount.identity.<controller namespace>.<domain>`.
+    /// `<account>.<namespace>.serviceaccount.identity.<controller namespace>.<domain>`.
     package func identity(of account: ServiceAccountName) -> String {
         "\(account.name).\(account.namespace).serviceaccount.identity.\(controllerNamespace).\(domain)"
     }

@@ -50,10 +50,12 @@ public final class IdentityController: Sendable {
         self.addresses = addresses
         self.logger = logger
         self.now = now
-        domain = try TrustDomain(controllerNamespace: settings.controllerNamespace, domain: settings.trustDomain)
+        domain = try TrustDomain(
+            controllerNamespace: settings.controllerNamespace, domain: settings.trustDomain)
         reviewer = TokenReviewer(client: client)
         events = IdentityEvents(
-            client: client, controllerNamespace: settings.controllerNamespace, metrics: metrics, logger: logger)
+            client: client, controllerNamespace: settings.controllerNamespace, metrics: metrics,
+            logger: logger)
     }
 
     /// Serves until `beginShutdown()` or cancellation.
@@ -99,7 +101,8 @@ public final class IdentityController: Sendable {
                     minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true)
             })
         let service = IdentityService(
-            domain: domain, settings: settings, store: store, reviewer: reviewer, metrics: metrics, events: events,
+            domain: domain, settings: settings, store: store, reviewer: reviewer, metrics: metrics,
+            events: events,
             logger: logger, now: now)
         return GRPCServer(transport: transport, services: [service])
     }
@@ -137,12 +140,16 @@ public final class IdentityController: Sendable {
                 let expiry = RFC3339.text(notAfter)
                 logger.info("Issuer updated", metadata: ["expiry": "\(expiry)"])
                 events.record(
-                    IdentityEvent(reason: .issuerUpdated, message: "Updated identity issuer, good until \(expiry)", date: now()))
+                    IdentityEvent(
+                        reason: .issuerUpdated, message: "Updated identity issuer, good until \(expiry)",
+                        date: now()))
             case .skipped(let reason):
-                logger.warning("New issuer is not usable, keeping the old one", metadata: ["error": "\(reason)"])
+                logger.warning(
+                    "New issuer is not usable, keeping the old one", metadata: ["error": "\(reason)"])
                 events.record(
                     IdentityEvent(
-                        reason: .issuerUpdateSkipped, message: "Skipped issuer update: \(reason)", date: now()))
+                        reason: .issuerUpdateSkipped, message: "Skipped issuer update: \(reason)", date: now()
+                    ))
             }
         }
     }

@@ -40,7 +40,8 @@ final class IdentityEvents: Sendable {
     private let controllerNamespace: String
     private let metrics: IdentityMetrics
     private let logger: Logger
-    private let queue = AsyncStream.makeStream(of: IdentityEvent.self, bufferingPolicy: .bufferingNewest(waitingMax))
+    private let queue = AsyncStream.makeStream(
+        of: IdentityEvent.self, bufferingPolicy: .bufferingNewest(waitingMax))
 
     init(client: KubernetesClient, controllerNamespace: String, metrics: IdentityMetrics, logger: Logger) {
         self.client = client
@@ -67,7 +68,8 @@ final class IdentityEvents: Sendable {
     private func object(for event: IdentityEvent) -> Event {
         let namespace = event.account?.namespace ?? controllerNamespace
         let name = event.account?.name ?? Self.deploymentName
-        let unique = String(UInt64(event.date.timeIntervalSince1970 * 1e6), radix: 16)
+        let unique =
+            String(UInt64(event.date.timeIntervalSince1970 * 1e6), radix: 16)
             + String(UInt16.random(in: .min ... .max), radix: 16)
         return Event {
             $0.metadata.name = "\(name).\(unique)"

@@ -66,7 +66,8 @@ package final class IdentityMetrics: Sendable {
         writer.family("identity_cert_refused_total", help: "Requests refused, by reason.", type: .counter)
         for kind in IdentityError.Kind.allCases where kind != .configuration {
             writer.sample(
-                "identity_cert_refused_total", labels: [("reason", kind.rawValue)], value: totals.refused[kind] ?? 0)
+                "identity_cert_refused_total", labels: [("reason", kind.rawValue)],
+                value: totals.refused[kind] ?? 0)
         }
         writer.family("identity_issuer_reload_total", help: "Changes of the issuer's files.", type: .counter)
         writer.sample(

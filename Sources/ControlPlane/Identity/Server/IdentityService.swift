@@ -35,7 +35,8 @@ struct IdentityService: Io_Linkerd_Proxy_Identity_Identity.SimpleServiceProtocol
             }
         } catch {
             metrics.refused(error.kind)
-            logger.debug("Certificate refused", metadata: ["reason": "\(error.kind.rawValue)", "error": "\(error)"])
+            logger.debug(
+                "Certificate refused", metadata: ["reason": "\(error.kind.rawValue)", "error": "\(error)"])
             throw RPCError(code: error.kind.code, message: error.message)
         }
     }
@@ -70,7 +71,9 @@ struct IdentityService: Io_Linkerd_Proxy_Identity_Identity.SimpleServiceProtocol
     private static func token(
         of request: Io_Linkerd_Proxy_Identity_CertifyRequest
     ) throws(IdentityError) -> String {
-        guard !request.identity.isEmpty else { throw IdentityError(.invalidRequest, "the identity is missing") }
+        guard !request.identity.isEmpty else {
+            throw IdentityError(.invalidRequest, "the identity is missing")
+        }
         guard !request.token.isEmpty else { throw IdentityError(.invalidRequest, "the token is missing") }
         guard !request.certificateSigningRequest.isEmpty else {
             throw IdentityError(.invalidRequest, "the signing request is missing")

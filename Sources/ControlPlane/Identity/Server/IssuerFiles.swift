@@ -13,8 +13,8 @@ struct IssuerFiles: Sendable {
 
     /// Reads both files.
     ///
-    /// A Secret volume is changed by pointing the link `..data` at a new directory. Following the link once, for
-    /// both files, never mixes the key of one version with the certificate of another.
+    /// A Secret volume is changed by pointing the link `..data` at a new directory. Following the link once,
+    /// for both files, never mixes the key of one version with the certificate of another.
     func read() throws(IdentityError) -> Contents {
         let link = directory + "/..data"
         // Not a link: plain files in the directory.
