@@ -9,12 +9,15 @@ extension TLSError {
     ///   - verifyCode: the session's own verdict about the peer's certificate.
     ///   - isEstablished: whether the handshake was over.
     static func takeFromQueue(verifyCode: Int, isEstablished: Bool) -> TLSError {
-        let code = ERR_peek_error()
+        let first = ERR_peek_error()
+        // Other parts of the library may have complained before the protocol did: a signature that does not fit
+        // comes before the verdict about its certificate.
+        var code = ERR_get_error()
+        while code != 0, ERR_GET_LIB(code) != ERR_LIB_SSL { code = ERR_get_error() }
         Library.clearErrors()
         let reason = ERR_GET_REASON(code)
-        guard ERR_GET_LIB(code) == ERR_LIB_SSL else {
-            // Such as a key share that is no point of its curve, which another part of the library finds out.
-            return TLSError(code == 0 ? .library : .protocolViolation, libraryCode: Int(reason))
+        guard code != 0 else {
+            return TLSError(first == 0 ? .library : .protocolViolation, libraryCode: Int(ERR_GET_REASON(first)))
         }
         if reason == SSL_R_CERTIFICATE_VERIFY_FAILED {
             return TLSError(verificationKind(verifyCode), libraryCode: verifyCode)
