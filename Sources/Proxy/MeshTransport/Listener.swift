@@ -23,9 +23,7 @@ package struct Listener: Sendable {
             .serverChannelOption(.backlog, value: SocketSettings.backlogMax)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax)
-            )
+            .childChannelOption(.recvAllocator, value: SocketSettings.readAllocator)
             .childChannelOption(.writeBufferWaterMark, value: SocketSettings.writeQueueBytes)
             .childChannelInitializer(accept)
         for (option, value) in settings.socketOptions {
@@ -59,9 +57,7 @@ package enum Connector {
         var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: SocketSettings.readBytesMax)
-            )
+            .channelOption(.recvAllocator, value: SocketSettings.readAllocator)
             .channelOption(.writeBufferWaterMark, value: SocketSettings.writeQueueBytes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try bound.value(channel) }
