@@ -1,7 +1,7 @@
 // From flags and arguments to StatSummary requests: validation with Linkerd's words, no I/O.
 
 package import MeshAPI
-package import MeshModel
+import MeshModel
 
 /// How `stat` prints.
 package enum StatOutput: String, Sendable, CaseIterable {
