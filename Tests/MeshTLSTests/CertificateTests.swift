@@ -13,7 +13,8 @@ import X509
     @Test("Validity and names are read as they were written")
     func parse() throws {
         let leaf = try mesh.root.issue(
-            [.dnsName("A.b"), .uniformResourceIdentifier("spiffe://td/x"), .dnsName("*.c")], startsIn: -100, endsIn: 4_000)
+            [.dnsName("A.b"), .uniformResourceIdentifier("spiffe://td/x"), .dnsName("*.c")], startsIn: -100,
+            endsIn: 4_000)
         let theirs = try X509.Certificate(pemEncoded: leaf.chainPEM)
         let ours = try #require(try MeshTLS.Certificate.all(pem: leaf.chainPEM).first)
         #expect(ours.notBeforeSeconds == Int64(theirs.notValidBefore.timeIntervalSince1970.rounded(.down)))
@@ -39,9 +40,12 @@ import X509
         for _ in 0..<5_000 {
             var bytes = der
             for _ in 0..<Int.random(in: 1...3, using: &random) {
-                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(
+                    in: 0...255, using: &random)
             }
-            if Bool.random(using: &random) { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random)) }
+            if Bool.random(using: &random) {
+                bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random))
+            }
             guard let parsed = try? MeshTLS.Certificate(der: bytes) else { continue }
             #expect(parsed.names.count <= MeshTLS.Certificate.namesMax, "seed \(seed)")
         }
@@ -110,6 +114,8 @@ import X509
         let alone = try CertifiedKey(chain: [certified.leaf], key: certified.key)
         #expect(kind(alone, TestMesh.web, now) == .untrusted)
         #expect(throws: MeshTLS.CertificateError.self) { try CertifiedKey(chain: [], key: certified.key) }
-        #expect(throws: MeshTLS.CertificateError.self) { try CertifiedKey(chain: certified.chain, key: PrivateKey.generate()) }
+        #expect(throws: MeshTLS.CertificateError.self) {
+            try CertifiedKey(chain: certified.chain, key: PrivateKey.generate())
+        }
     }
 }

@@ -14,7 +14,9 @@ private final class Recorder: ChannelInboundHandler {
     var isInactive = false
     var readsCompleted = 0
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { text += String(buffer: unwrapInboundIn(data)) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        text += String(buffer: unwrapInboundIn(data))
+    }
     func channelReadComplete(context: ChannelHandlerContext) { readsCompleted += 1 }
     func channelInactive(context: ChannelHandlerContext) { isInactive = true }
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -78,7 +80,9 @@ private struct End {
         var isMoved = false
         while var wire = try channel.readOutbound(as: ByteBuffer.self) {
             isMoved = isMoved || wire.readableBytes > 0
-            while wire.readableBytes > 0, let chunk = wire.readSlice(length: min(chunkBytes, wire.readableBytes)) {
+            while wire.readableBytes > 0,
+                let chunk = wire.readSlice(length: min(chunkBytes, wire.readableBytes))
+            {
                 // A failed session throws its error here; the recorder has it too.
                 if other.channel.isActive { _ = try? other.channel.writeInbound(chunk) }
             }
@@ -97,7 +101,8 @@ private struct End {
         _ options: TLSClientOptions = TLSClientOptions(serverIdentity: TestMesh.web)
     ) throws -> (client: End, server: End) {
         let client = try End(TLSSession(mesh.client, options), timeout: timeout, allowsHalf: allowsHalf)
-        let server = try End(TLSSession(mesh.server, TLSServerOptions()), timeout: timeout, allowsHalf: allowsHalf)
+        let server = try End(
+            TLSSession(mesh.server, TLSServerOptions()), timeout: timeout, allowsHalf: allowsHalf)
         return (client, server)
     }
 

@@ -38,7 +38,8 @@ import X509
         let kind: TLSError.Kind
         let make: @Sendable (TestMesh) throws -> TestLeaf
 
-        init(_ name: String, _ kind: TLSError.Kind, _ make: @escaping @Sendable (TestMesh) throws -> TestLeaf) {
+        init(_ name: String, _ kind: TLSError.Kind, _ make: @escaping @Sendable (TestMesh) throws -> TestLeaf)
+        {
             testDescription = name
             self.kind = kind
             self.make = make
@@ -47,7 +48,9 @@ import X509
 
     static let badServers = [
         BadServer("another identity", .identityMismatch) { try $0.root.issue("other." + TestMesh.web) },
-        BadServer("only a common name", .identityMismatch) { try $0.root.issue([], commonName: TestMesh.web) },
+        BadServer("only a common name", .identityMismatch) {
+            try $0.root.issue([], commonName: TestMesh.web)
+        },
         BadServer("a URI with the same text", .identityMismatch) {
             try $0.root.issue([.uniformResourceIdentifier(TestMesh.web)])
         },
@@ -56,7 +59,9 @@ import X509
         },
         BadServer("expired", .expired) { try $0.root.issue(TestMesh.web, startsIn: -120, endsIn: -60) },
         BadServer("not valid yet", .notYetValid) { try $0.root.issue(TestMesh.web, startsIn: 60) },
-        BadServer("of an unknown root", .untrustedIssuer) { _ in try TestAuthority("elsewhere").issue(TestMesh.web) },
+        BadServer("of an unknown root", .untrustedIssuer) { _ in
+            try TestAuthority("elsewhere").issue(TestMesh.web)
+        },
         BadServer("of a root with the same name", .untrustedIssuer) { _ in
             try TestAuthority("root.linkerd.cluster.local").issue(TestMesh.web)
         },
@@ -155,7 +160,8 @@ import X509
         ] as [([String], [String], String?, Bool)])
     func alpn(offer: [String], accepted: [String], agreed: String?, fails: Bool) throws {
         var pair = try SessionPair(
-            client: mesh.client, TLSClientOptions(serverIdentity: TestMesh.web, alpn: offer), server: mesh.server,
+            client: mesh.client, TLSClientOptions(serverIdentity: TestMesh.web, alpn: offer),
+            server: mesh.server,
             TLSServerOptions(alpn: accepted))
         pair.pump()
         #expect(pair.server.error?.kind == (fails ? .alpnMismatch : nil))
@@ -174,7 +180,9 @@ import X509
             default: .refuse
             }
         }
-        for (name, kind) in [(TestMesh.web, nil), ("other.ns", nil), ("nobody.ns", TLSError.Kind.serverNameRefused)] {
+        for (name, kind) in [
+            (TestMesh.web, nil), ("other.ns", nil), ("nobody.ns", TLSError.Kind.serverNameRefused),
+        ] {
             var pair = try SessionPair(
                 client: mesh.client, TLSClientOptions(serverIdentity: name), server: mesh.server, options)
             pair.pump()
@@ -188,14 +196,18 @@ import X509
 
     @Test("Names and protocols that cannot be said are refused before the handshake")
     func unusable() throws {
-        #expect(throws: TLSError.self) { try TLSSession(mesh.client, TLSClientOptions(serverIdentity: "not a name")) }
+        #expect(throws: TLSError.self) {
+            try TLSSession(mesh.client, TLSClientOptions(serverIdentity: "not a name"))
+        }
         #expect(throws: TLSError.self) { try TLSSession(mesh.client, TLSClientOptions(serverIdentity: "")) }
         #expect(throws: TLSError.self) { try TLSSession(mesh.server, TLSServerOptions(alpn: [""])) }
         let long = String(repeating: "x", count: 256)
         #expect(throws: TLSError.self) { try TLSSession(mesh.server, TLSServerOptions(alpn: [long])) }
     }
 
-    @Test("Other protocols at a TLS port are told apart from broken TLS", arguments: ["GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+    @Test(
+        "Other protocols at a TLS port are told apart from broken TLS",
+        arguments: ["GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
     func plaintextClient(text: String) throws {
         var server = SessionPair.Side(try TLSSession(mesh.server, TLSServerOptions()))
         server.session.receive(ByteBuffer(string: text))

@@ -35,9 +35,14 @@ import Testing
         let small = Array(repeating: ByteBuffer(string: "0123456789"), count: 100)
         try pair.client.session.write(small)
         #expect(recordLengths(try #require(pair.client.session.takeOutput())) == [1_000 + 17])
-        try pair.client.session.write([ByteBuffer(repeating: 1, count: 5), ByteBuffer(repeating: 2, count: 40_000)])
+        try pair.client.session.write([
+            ByteBuffer(repeating: 1, count: 5), ByteBuffer(repeating: 2, count: 40_000),
+        ])
         let full = TLSSession.recordBytesMax
-        #expect(recordLengths(try #require(pair.client.session.takeOutput())) == [full + 17, full + 17, 40_005 - 2 * full + 17])
+        #expect(
+            recordLengths(try #require(pair.client.session.takeOutput())) == [
+                full + 17, full + 17, 40_005 - 2 * full + 17,
+            ])
         try pair.client.session.write([ByteBuffer()])
         #expect(pair.client.session.takeOutput() == nil)
     }
@@ -140,7 +145,8 @@ import Testing
     private static func bent(_ bytes: ByteBuffer, _ random: inout SeededGenerator) -> ByteBuffer {
         var list = Array(bytes.readableBytesView)
         for _ in 0..<Int.random(in: 1...3, using: &random) where !list.isEmpty {
-            let at = Int.random(in: 0..<min(list.count, Bool.random(using: &random) ? 64 : 100_000), using: &random)
+            let at = Int.random(
+                in: 0..<min(list.count, Bool.random(using: &random) ? 64 : 100_000), using: &random)
             switch Int.random(in: 0..<4, using: &random) {
             case 0: list[at] = UInt8.random(in: 0...255, using: &random)
             case 1: list[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)

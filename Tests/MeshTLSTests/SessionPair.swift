@@ -29,7 +29,8 @@ struct SessionPair {
     var server: Side
 
     init(
-        client context: TLSContext, _ clientOptions: TLSClientOptions = TLSClientOptions(serverIdentity: TestMesh.web),
+        client context: TLSContext,
+        _ clientOptions: TLSClientOptions = TLSClientOptions(serverIdentity: TestMesh.web),
         server serverContext: TLSContext, _ serverOptions: TLSServerOptions = TLSServerOptions()
     ) throws {
         client = Side(try TLSSession(context, clientOptions))

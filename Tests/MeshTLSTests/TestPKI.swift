@@ -10,12 +10,16 @@ struct TestAuthority: Sendable {
     private let key: X509.Certificate.PrivateKey
 
     /// A root, or an intermediate below another authority.
-    init(_ name: String = "root.linkerd.cluster.local", below parent: TestAuthority? = nil, endsIn seconds: Double = 86_400) throws {
+    init(
+        _ name: String = "root.linkerd.cluster.local", below parent: TestAuthority? = nil,
+        endsIn seconds: Double = 86_400
+    ) throws {
         let key = X509.Certificate.PrivateKey(P256.Signing.PrivateKey())
         let subject = try DistinguishedName { CommonName(name) }
         certificate = try X509.Certificate(
             version: .v3, serialNumber: .init(), publicKey: key.publicKey,
-            notValidBefore: Date(timeIntervalSinceNow: -86_400), notValidAfter: Date(timeIntervalSinceNow: seconds),
+            notValidBefore: Date(timeIntervalSinceNow: -86_400),
+            notValidAfter: Date(timeIntervalSinceNow: seconds),
             issuer: parent?.certificate.subject ?? subject, subject: subject,
             extensions: try X509.Certificate.Extensions {
                 Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
@@ -31,15 +35,18 @@ struct TestAuthority: Sendable {
 
     /// A leaf that is valid around now unless told otherwise.
     func issue(
-        _ names: [GeneralName], commonName: String = "", startsIn start: Double = -60, endsIn end: Double = 3_600,
-        usages: [ExtendedKeyUsage.Usage] = [.serverAuth, .clientAuth], above intermediates: [TestAuthority] = []
+        _ names: [GeneralName], commonName: String = "", startsIn start: Double = -60,
+        endsIn end: Double = 3_600,
+        usages: [ExtendedKeyUsage.Usage] = [.serverAuth, .clientAuth],
+        above intermediates: [TestAuthority] = []
     ) throws -> TestLeaf {
         let key = P256.Signing.PrivateKey()
         let leaf = try X509.Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(key.publicKey),
             notValidBefore: Date(timeIntervalSinceNow: start), notValidAfter: Date(timeIntervalSinceNow: end),
             issuer: certificate.subject,
-            subject: commonName.isEmpty ? DistinguishedName() : try DistinguishedName { CommonName(commonName) },
+            subject: commonName.isEmpty
+                ? DistinguishedName() : try DistinguishedName { CommonName(commonName) },
             extensions: try X509.Certificate.Extensions {
                 Critical(BasicConstraints.notCertificateAuthority)
                 Critical(KeyUsage(digitalSignature: true))
@@ -64,7 +71,9 @@ struct TestLeaf: Sendable {
 
     var keyPEM: String { key.pemRepresentation }
     var certifiedKey: CertifiedKey {
-        get throws { try CertifiedKey(chain: MeshTLS.Certificate.all(pem: chainPEM), key: PrivateKey(pem: keyPEM)) }
+        get throws {
+            try CertifiedKey(chain: MeshTLS.Certificate.all(pem: chainPEM), key: PrivateKey(pem: keyPEM))
+        }
     }
 }
 

@@ -18,7 +18,9 @@ private struct HelloRecipe {
     var helloBytesExtra = 0
     var paddingBytes = 0
 
-    static func vector16(_ bytes: [UInt8]) -> [UInt8] { [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes }
+    static func vector16(_ bytes: [UInt8]) -> [UInt8] {
+        [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes
+    }
 
     func serverNames() -> [UInt8] {
         names.reduce(into: []) { result, name in
@@ -35,14 +37,18 @@ private struct HelloRecipe {
             var extensions = others.first ?? []
             extensions += serverNames()
             for other in others.dropFirst() { extensions += other }
-            if paddingBytes > 0 { extensions += [0, 21] + Self.vector16([UInt8](repeating: 0, count: paddingBytes)) }
+            if paddingBytes > 0 {
+                extensions += [0, 21] + Self.vector16([UInt8](repeating: 0, count: paddingBytes))
+            }
             hello += Self.vector16(extensions)
         }
         let helloCount = hello.count + helloBytesExtra
         var message: [UInt8] = [handshakeType, 0, UInt8(helloCount >> 8), UInt8(helloCount & 255)]
         message += hello
         let recordCount = message.count + recordBytesExtra
-        return [recordType, recordVersion.0, recordVersion.1, UInt8(recordCount >> 8), UInt8(recordCount & 255)] + message
+        return [
+            recordType, recordVersion.0, recordVersion.1, UInt8(recordCount >> 8), UInt8(recordCount & 255),
+        ] + message
     }
 }
 
@@ -72,7 +78,9 @@ private struct HelloRecipe {
         for count in 0..<bytes.count { #expect(peek(bytes.prefix(count)) == .incomplete, "\(count) bytes") }
     }
 
-    @Test("Other protocols are recognised by their first byte", arguments: ["G", "PRI * HTTP/2.0", "SSH-2.0", "\0"])
+    @Test(
+        "Other protocols are recognised by their first byte",
+        arguments: ["G", "PRI * HTTP/2.0", "SSH-2.0", "\0"])
     func otherProtocols(text: String) {
         #expect(peek(Array(text.utf8)) == .notTLS)
     }
@@ -105,9 +113,11 @@ private struct HelloRecipe {
     @Test(
         "Only a valid DNS name counts",
         arguments: [
-            ("a", "a"), ("A.Example.ORG", "a.example.org"), ("_http.x-1.y_2", "_http.x-1.y_2"), ("1.2.3.4a", "1.2.3.4a"),
+            ("a", "a"), ("A.Example.ORG", "a.example.org"), ("_http.x-1.y_2", "_http.x-1.y_2"),
+            ("1.2.3.4a", "1.2.3.4a"),
             (String(repeating: "a", count: 63), String(repeating: "a", count: 63)),
-            ("", nil), (".", nil), ("a.", nil), (".a", nil), ("a..b", nil), ("-a.b", nil), ("a-.b", nil), ("10.1.2.3", nil),
+            ("", nil), (".", nil), ("a.", nil), (".a", nil), ("a..b", nil), ("-a.b", nil), ("a-.b", nil),
+            ("10.1.2.3", nil),
             ("::1", nil), ("*.a.b", nil), ("a b", nil), ("a\0b", nil), ("ä.b", nil), ("7", nil),
             (String(repeating: "a", count: 64), nil),
             (Array(repeating: String(repeating: "a", count: 49), count: 6).joined(separator: "."), nil),

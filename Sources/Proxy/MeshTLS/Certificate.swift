@@ -3,8 +3,8 @@ import MeshWire
 
 /// One X.509 certificate: parsed, immutable, freed once.
 ///
-/// `@unchecked Sendable`: OpenSSL counts references to a certificate atomically and guards what it caches inside
-/// with a lock; nothing here changes it after init.
+/// `@unchecked Sendable`: OpenSSL counts references to a certificate atomically and guards what it caches
+/// inside with a lock; nothing here changes it after init.
 @safe public final class Certificate: @unchecked Sendable {
     /// A name in the subject alternative names that can be an identity.
     public enum Name: Sendable, Hashable {
@@ -55,7 +55,8 @@ import MeshWire
 
     /// All certificates of a PEM text, in order.
     ///
-    /// - Throws: `empty` when there is none, `malformed` when one is damaged or there are more than `chainMax`.
+    /// - Throws: `empty` when there is none, `malformed` when one is damaged or there are more than
+    ///   `chainMax`.
     public static func all(pem text: String) throws(CertificateError) -> [Certificate] {
         var pointers: [OpaquePointer] = unsafe []
         let isWhole: Bool? = unsafe withReadBIO(Array(text.utf8)) { bio in
@@ -67,9 +68,9 @@ import MeshWire
         Library.clearErrors()
         var certificates: [Certificate] = []
         var failure: CertificateError?
-        for unsafe pointer in unsafe pointers {
+        for index in unsafe pointers.indices {
             do throws(CertificateError) {
-                certificates.append(unsafe try Certificate(adopting: pointer))
+                certificates.append(unsafe try Certificate(adopting: pointers[index]))
             } catch {
                 failure = error
             }
@@ -102,7 +103,8 @@ import MeshWire
     /// The first DNS or URI name: who the certificate speaks for in the mesh. The common name is never used.
     public var identity: String? { names.first?.text }
 
-    /// Whether the certificate speaks for `identity`: a URI among its names, or a DNS name by OpenSSL's own check.
+    /// Whether the certificate speaks for `identity`: a URI among its names, or a DNS name by OpenSSL's own
+    /// check.
     public func isFor(_ identity: String) -> Bool {
         if identity.contains("://") { return names.contains(.uri(identity)) }
         let flags = UInt32(hostCheckFlags)

@@ -1,8 +1,8 @@
 // What the identity controller is asked with: a key and a PKCS#10 request (RFC 2986) that names the identity.
 //
-// Source: `spec/proxy.md` 1.2 and 9.1. The request is sent unchanged each time, and the key lives as long as the
-// process. Linkerd's container has a wrapper write both to files; here they are made in memory, and files that a
-// wrapper wrote are read.
+// Source: `spec/proxy.md` 1.2 and 9.1. The request is sent unchanged each time, and the key lives as long as
+// the process. Linkerd's container has a wrapper write both to files; here they are made in memory, and files
+// that a wrapper wrote are read.
 
 import COpenSSL
 
@@ -18,8 +18,8 @@ public struct KeyAndCSR: Sendable {
     /// The request in DER.
     public let csr: [UInt8]
 
-    /// Makes a key, and a request with the identity as common name and as the one subject alternative name: DNS,
-    /// or URI when it has a scheme.
+    /// Makes a key, and a request with the identity as common name and as the one subject alternative name:
+    /// DNS, or URI when it has a scheme.
     ///
     /// - Throws: `malformed` when the identity cannot be a name, `library` when OpenSSL cannot do its part.
     public static func generate(identity: String) throws(CertificateError) -> KeyAndCSR {
@@ -97,7 +97,8 @@ enum CertificateRequest {
 
     private static func isName(_ identity: String) -> Bool {
         if identity.contains("://") {
-            return identity.utf8.count <= Certificate.uriBytesMax && identity.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+            return identity.utf8.count <= Certificate.uriBytesMax
+                && identity.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
         }
         return isDNSName(identity)
     }
@@ -130,7 +131,8 @@ enum CertificateRequest {
         }
         var extensions = unsafe mesh_extensions_new()
         defer { unsafe mesh_extensions_free(extensions) }
-        return unsafe X509V3_add1_i2d(&extensions, NID_subject_alt_name, UnsafeMutableRawPointer(names), 0, 0) == 1
+        return unsafe X509V3_add1_i2d(&extensions, NID_subject_alt_name, UnsafeMutableRawPointer(names), 0, 0)
+            == 1
             && X509_REQ_add_extensions(request, extensions) == 1
     }
 }

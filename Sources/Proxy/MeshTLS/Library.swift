@@ -2,8 +2,8 @@ import COpenSSL
 
 /// What OpenSSL keeps for the whole process.
 enum Library {
-    /// Loads the library once. Its clean-up at exit is off: event loops may still be inside a session then, and
-    /// the kernel takes the memory back anyway.
+    /// Loads the library once. Its clean-up at exit is off: event loops may still be inside a session then,
+    /// and the kernel takes the memory back anyway.
     static let isLoaded: Bool = {
         let options = UInt64(OPENSSL_INIT_NO_ATEXIT)
         return OPENSSL_init_ssl(options, nil) == 1

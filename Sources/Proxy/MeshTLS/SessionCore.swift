@@ -1,7 +1,7 @@
 // The C side of a session: a BIO over the owner's buffers, and the callbacks of the handshake.
 //  SAFETY, for the whole file: OpenSSL calls back only inside calls that `TLSSession` makes, on the session's
-// event loop. The BIO's data and slot 0 of the SSL's extra data hold the address of the session's `SessionCore`,
-// which lives longer than both.
+// event loop. The BIO's data and slot 0 of the SSL's extra data hold the address of the session's
+// `SessionCore`, which lives longer than both.
 
 import COpenSSL
 import NIOCore
@@ -98,7 +98,8 @@ func setCallbacks(_ context: OpaquePointer, _ role: TLSContext.Role) {
         case .accept: return SSL_TLSEXT_ERR_OK
         case .use(let other):
             // SAFETY: the SSL takes a reference of the other context.
-            return unsafe SSL_set_SSL_CTX(ssl, other.context) == nil ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK
+            return unsafe SSL_set_SSL_CTX(ssl, other.context) == nil
+                ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK
         case .refuse:
             unsafe core.pointee.isServerNameRefused = true
             unsafe alert?.pointee = SSL_AD_UNRECOGNIZED_NAME
@@ -134,7 +135,9 @@ private func core(_ ssl: OpaquePointer) -> UnsafeMutablePointer<SessionCore>? {
 
 private func leafNames(_ store: OpaquePointer?) -> [Certificate.Name] {
     // SAFETY: takes a reference, which the certificate's owner gives back.
-    guard let x509 = unsafe X509_STORE_CTX_get_current_cert(store), unsafe X509_up_ref(x509) == 1 else { return [] }
+    guard let x509 = unsafe X509_STORE_CTX_get_current_cert(store), unsafe X509_up_ref(x509) == 1 else {
+        return []
+    }
     // A certificate without usable times has no names for us either.
     return (try? unsafe Certificate(adopting: x509))?.names ?? []
 }

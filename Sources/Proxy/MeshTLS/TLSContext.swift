@@ -1,8 +1,9 @@
-// What sessions of one kind share: versions, suites, trust anchors, our certificate. Made once per certificate,
-// immutable then: a new certificate is a new context, and running sessions keep the one they began with.
+// What sessions of one kind share: versions, suites, trust anchors, our certificate. Made once per
+// certificate, immutable then: a new certificate is a new context, and running sessions keep the one they
+// began with.
 //
-// Source: `spec/proxy.md` 9.2. TLS 1.3, with 1.2 for peers of Linkerd 2.11; AEAD suites only; ephemeral keys only;
-// no tickets, no resumption, no renegotiation, no compression.
+// Source: `spec/proxy.md` 9.2. TLS 1.3, with 1.2 for peers of Linkerd 2.11; AEAD suites only; ephemeral keys
+// only; no tickets, no resumption, no renegotiation, no compression.
 
 import COpenSSL
 import Synchronization
@@ -17,8 +18,8 @@ public enum TLSVersion: String, Sendable, CaseIterable {
 
 /// The owner of one SSL_CTX.
 ///
-/// `@unchecked Sendable`: a context is not changed after init, and OpenSSL allows SSL_new on one context from many
-/// threads at a time, since it counts references atomically and locks what it caches.
+/// `@unchecked Sendable`: a context is not changed after init, and OpenSSL allows SSL_new on one context from
+/// many threads at a time, since it counts references atomically and locks what it caches.
 @safe public final class TLSContext: @unchecked Sendable {
     /// Which end of connections a context is for.
     public enum Role: Sendable { case server, client }
@@ -51,8 +52,8 @@ public enum TLSVersion: String, Sendable, CaseIterable {
         try TLSContext(.server, certifiedKey, anchors, minimumVersion)
     }
 
-    /// A context for clients; without a certificate when there is none yet, as on the first call to the identity
-    /// controller.
+    /// A context for clients; without a certificate when there is none yet, as on the first call to the
+    /// identity controller.
     ///
     /// - Throws: As `server`.
     public static func client(
@@ -97,8 +98,8 @@ private func setModes(_ context: OpaquePointer) {
     // No stateful tickets of TLS 1.3 either.
     unsafe _ = SSL_CTX_set_num_tickets(context, 0)
     unsafe mesh_ctx_set_max_cert_list(context, TLSContext.peerCertificateBytesMax)
-    // Idle connections keep no record buffers, which are 33 KiB otherwise. And only the chain that we were given
-    // is sent, never one that OpenSSL builds from the anchors.
+    // Idle connections keep no record buffers, which are 33 KiB otherwise. And only the chain that we were
+    // given is sent, never one that OpenSSL builds from the anchors.
     unsafe mesh_ctx_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN))
     // Of the distribution's policy file only what is stricter remains.
     unsafe SSL_CTX_set_security_level(context, max(2, SSL_CTX_get_security_level(context)))

@@ -10,20 +10,21 @@ extension TLSError {
     ///   - isEstablished: whether the handshake was over.
     static func takeFromQueue(verifyCode: Int, isEstablished: Bool) -> TLSError {
         let first = ERR_peek_error()
-        // Other parts of the library may have complained before the protocol did: a signature that does not fit
-        // comes before the verdict about its certificate.
+        // Other parts of the library may have complained before the protocol did: a signature that does not
+        // fit comes before the verdict about its certificate.
         var code = ERR_get_error()
         while code != 0, ERR_GET_LIB(code) != ERR_LIB_SSL { code = ERR_get_error() }
         Library.clearErrors()
         let reason = ERR_GET_REASON(code)
         guard code != 0 else {
-            return TLSError(first == 0 ? .library : .protocolViolation, libraryCode: Int(ERR_GET_REASON(first)))
+            return TLSError(
+                first == 0 ? .library : .protocolViolation, libraryCode: Int(ERR_GET_REASON(first)))
         }
         if reason == SSL_R_CERTIFICATE_VERIFY_FAILED {
             return TLSError(verificationKind(verifyCode), libraryCode: verifyCode)
         }
-        // "SSL_AD_REASON_OFFSET: offset to get SSL_R_... value from SSL_AD_...": reasons above it are alerts that
-        // the peer sent.
+        // "SSL_AD_REASON_OFFSET: offset to get SSL_R_... value from SSL_AD_...": reasons above it are alerts
+        // that the peer sent.
         if reason >= SSL_AD_REASON_OFFSET, let alert = UInt8(exactly: reason - SSL_AD_REASON_OFFSET) {
             let kind: Kind = Int32(alert) == SSL_AD_NO_APPLICATION_PROTOCOL ? .alpnMismatch : .peerAlert
             return TLSError(kind, alert: alert, libraryCode: Int(reason))
@@ -37,7 +38,8 @@ extension TLSError {
         case SSL_R_WRONG_VERSION_NUMBER: isEstablished ? .badRecord : .notTLS
         case SSL_R_NO_SHARED_CIPHER, SSL_R_NO_SHARED_GROUPS, SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
             SSL_R_NO_SUITABLE_KEY_SHARE, SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, SSL_R_NO_SUITABLE_GROUPS,
-            SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_VERSION_TOO_HIGH, SSL_R_NO_PROTOCOLS_AVAILABLE,
+            SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_VERSION_TOO_HIGH,
+            SSL_R_NO_PROTOCOLS_AVAILABLE,
             SSL_R_NO_CIPHERS_AVAILABLE:
             .nothingShared
         case SSL_R_NO_APPLICATION_PROTOCOL: .alpnMismatch

@@ -54,8 +54,8 @@ public struct TLSServerOptions: Sendable {
         case refuse
     }
 
-    /// Protocols spoken here, the preferred one first. None ignores what clients offer; with some, a client that
-    /// offers only others is refused, and one that offers nothing is not.
+    /// Protocols spoken here, the preferred one first. None ignores what clients offer; with some, a client
+    /// that offers only others is refused, and one that offers nothing is not.
     public var alpn: [String]
     /// Asked once per handshake with the client's name, nil when it sent none; nil accepts every name.
     public var chooseServerName: (@Sendable (String?) -> ServerNameChoice)?

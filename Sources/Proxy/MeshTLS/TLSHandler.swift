@@ -1,31 +1,31 @@
 // TLS in a NIO pipeline: a `TLSSession` between the socket and the handlers that serve plaintext.
 //
-// The session decides; here its events become NIO's, and NIO's become calls. Kept: one gathered write per flush;
-// writability, which the socket alone decides; reads, of which each one asked for ends in plaintext, the end, or
-// an error; and half-close, where close_notify takes the place of FIN. Not here: which certificate, which name,
-// and whether a connection should be TLS at all.
+// The session decides; here its events become NIO's, and NIO's become calls. Kept: one gathered write per
+// flush; writability, which the socket alone decides; reads, of which each one asked for ends in plaintext,
+// the end, or an error; and half-close, where close_notify takes the place of FIN. Not here: which
+// certificate, which name, and whether a connection should be TLS at all.
 
-public import NIOCore
+package import NIOCore
 
 /// Fired inbound, once, when the handshake is over; what was written before it leaves right after.
-public struct TLSEstablished: Sendable, Hashable {
+package struct TLSEstablished: Sendable, Hashable {
     /// Who is at the other end, as far as it said.
-    public let peer: TLSPeer
+    package let peer: TLSPeer
 }
 
 /// One connection's TLS, server or client.
 ///
-/// `channelActive` passes at once, so that handlers behind may write at once; it is kept until the handshake is
-/// over, up to `earlyBytesMax`. When the session fails, a `TLSError` goes through `errorCaught`, waiting writes
-/// fail with it, and the channel closes.
-public final class TLSHandler: ChannelDuplexHandler {
-    public typealias InboundIn = ByteBuffer
-    public typealias InboundOut = ByteBuffer
-    public typealias OutboundIn = ByteBuffer
-    public typealias OutboundOut = ByteBuffer
+/// `channelActive` passes at once, so that handlers behind may write at once; it is kept until the handshake
+/// is over, up to `earlyBytesMax`. When the session fails, a `TLSError` goes through `errorCaught`, waiting
+/// writes fail with it, and the channel closes.
+package final class TLSHandler: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     /// Bytes kept for before the handshake is over; the connection fails when more are written.
-    public static let earlyBytesMax = 1_048_576
+    package static let earlyBytesMax = 1_048_576
 
     private enum State { case idle, handshake, open, ended }
 
@@ -41,30 +41,30 @@ public final class TLSHandler: ChannelDuplexHandler {
     private var isReadOwed = false
 
     /// - Parameter handshakeTimeout: counts from when the channel is active and this handler in it.
-    public init(_ session: TLSSession, handshakeTimeout: TimeAmount) {
+    package init(_ session: TLSSession, handshakeTimeout: TimeAmount) {
         self.session = session
         self.handshakeTimeout = handshakeTimeout
     }
 
     // MARK: Life
 
-    public func handlerAdded(context: ChannelHandlerContext) {
+    package func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { start(context) }
     }
 
-    public func channelActive(context: ChannelHandlerContext) {
+    package func channelActive(context: ChannelHandlerContext) {
         start(context)
         context.fireChannelActive()
     }
 
-    public func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         session.receiveEnd()
         drain(context)
         end(with: ChannelError.eof)
         context.fireChannelInactive()
     }
 
-    public func handlerRemoved(context: ChannelHandlerContext) {
+    package func handlerRemoved(context: ChannelHandlerContext) {
         end(with: ChannelError.alreadyClosed)
     }
 
@@ -83,26 +83,26 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: Inbound
 
-    public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if state == .idle { start(context) }
         guard state != .ended, !isInputEnded else { return }
         session.receive(unwrapInboundIn(data))
         drain(context)
     }
 
-    public func channelReadComplete(context: ChannelHandlerContext) {
+    package func channelReadComplete(context: ChannelHandlerContext) {
         if state == .handshake || (state == .open && isReadOwed && !isInputEnded) {
             context.read()
         }
         context.fireChannelReadComplete()
     }
 
-    public func read(context: ChannelHandlerContext) {
+    package func read(context: ChannelHandlerContext) {
         isReadOwed = true
         context.read()
     }
 
-    public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             context.fireUserInboundEventTriggered(event)
             return
@@ -141,7 +141,8 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// As NIO does at the end of a socket's input: an event where half-close is allowed, else the channel closes.
+    /// As NIO does at the end of a socket's input: an event where half-close is allowed, else the channel
+    /// closes.
     private func inputEnded(_ context: ChannelHandlerContext) {
         isInputEnded = true
         isReadOwed = false
@@ -174,7 +175,7 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: Outbound
 
-    public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard state != .ended else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
@@ -187,7 +188,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         if state != .open, writes.bytes > Self.earlyBytesMax { fail(TLSError(.earlyWritesOverflow), context) }
     }
 
-    public func flush(context: ChannelHandlerContext) {
+    package func flush(context: ChannelHandlerContext) {
         writes.markFlushed()
         if state == .open { flushWrites(context) }
     }
@@ -227,7 +228,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    public func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         switch mode {
         case .input: context.close(mode: .input, promise: promise)
         case .output:
@@ -236,7 +237,8 @@ public final class TLSHandler: ChannelDuplexHandler {
             } else if state == .ended || closingOutput != nil || isOutputClosed {
                 context.close(mode: .output, promise: promise)
             } else {
-                closingOutput = PendingClose(promise: promise)  // After the handshake, behind what is waiting.
+                // After the handshake, behind what is waiting.
+                closingOutput = PendingClose(promise: promise)
             }
         case .all:
             if state == .open {

@@ -1,8 +1,10 @@
 // One TLS connection without its socket: bytes in, events out, output when asked for.
-//  OpenSSL does records, handshake and verification. We add: a BIO that reads the received buffer where it lies
-// and appends to the output, so each byte is copied once on its way through each side of OpenSSL; the peer's
+//
+// OpenSSL does records, handshake and verification. We add: a BIO that reads the received buffer where it lies
+// and appends to the output, with no copy between them that OpenSSL does not need for its record; the peer's
 // identity; and a closed set of failures. Never here: sockets, clocks, time-outs.
-//  Reading is a pull, as in `HTTP2Session`: `receive` hands bytes over, `nextEvent` works as far as it must.
+//
+// Reading is a pull, as in `HTTP2Session`: `receive` hands bytes over, `nextEvent` works as far as it must.
 // Records leave as full as they can, up to 16 KiB: inside a cluster the round trips that smaller first records
 // would save are too short to matter.
 
@@ -104,8 +106,8 @@ public import NIOCore
     /// The peer's transport ended: without close_notify before it, that is a failure. Read events afterwards.
     public func receiveEnd() { isTransportEnded = true }
 
-    /// The next event, or nil when nothing can happen before more bytes come. The first call of a client makes
-    /// its first flight.
+    /// The next event, or nil when nothing can happen before more bytes come. The first call of a client
+    /// makes its first flight.
     public func nextEvent() -> TLSEvent? {
         if let lastEvent, phase != .ended { return end(with: lastEvent) }
         switch phase {
@@ -157,7 +159,8 @@ public import NIOCore
             while total < space.count {
                 var count = 0
                 // SAFETY: OpenSSL writes at most the space that is left, and keeps no address of it.
-                code = unsafe SSL_read_ex(ssl, space.baseAddress.map { unsafe $0 + total }, space.count - total, &count)
+                code = unsafe SSL_read_ex(
+                    ssl, space.baseAddress.map { unsafe $0 + total }, space.count - total, &count)
                 guard code == 1 else { break }
                 total += count
                 guard unsafe SSL_pending(ssl) == 0 else { continue }
@@ -254,8 +257,8 @@ public import NIOCore
         guard bytes.readableBytes > 0 else { return }
         ERR_clear_error()
         var written = 0
-        // SAFETY: OpenSSL reads the bytes during the call only. The BIO takes everything, so either all of them
-        // are written or the session has failed.
+        // SAFETY: OpenSSL reads the bytes during the call only. The BIO takes everything, so either all of
+        // them are written or the session has failed.
         let code = unsafe bytes.withUnsafeReadableBytes { raw in
             unsafe SSL_write_ex(ssl, raw.baseAddress, raw.count, &written)
         }
@@ -310,7 +313,8 @@ extension TLSSession {
         unsafe SSL_get0_alpn_selected(ssl, &protocolName, &protocolCount)
         // SAFETY: OpenSSL keeps the name for the life of the session; it is copied here.
         let alpn = unsafe protocolName.map { start in
-            unsafe String(decoding: UnsafeBufferPointer(start: start, count: Int(protocolCount)), as: UTF8.self)
+            unsafe String(
+                decoding: UnsafeBufferPointer(start: start, count: Int(protocolCount)), as: UTF8.self)
         }
         return TLSPeer(
             identity: peerIdentity(), alpn: alpn, serverName: unsafe MeshTLS.serverName(ssl),

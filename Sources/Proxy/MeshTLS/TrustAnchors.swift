@@ -56,8 +56,8 @@ public struct CertifiedKey: Sendable {
         self.key = key
     }
 
-    /// Checks what the identity controller sent: the chain must end at an anchor, be valid at the given time, and
-    /// speak for the identity.
+    /// Checks what the identity controller sent: the chain must end at an anchor, be valid at the given time,
+    /// and speak for the identity.
     ///
     /// - Throws: `untrusted` with OpenSSL's code, or `identityMismatch`.
     public func verify(

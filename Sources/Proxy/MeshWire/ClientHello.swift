@@ -1,9 +1,9 @@
 // Looks at the first bytes of a connection for a TLS ClientHello and the server name in it, taking nothing.
 //
-// Source: `spec/proxy.md` 1.5; RFC 8446 sections 4.1.2 and 5.1; RFC 6066 section 3. The proxy ends TLS only when
-// the name is its own, so all other bytes must pass as they came. Decided here: is this a ClientHello that lies
-// whole inside one record, and which name does it ask for. Not decided: whether the handshake can succeed; that
-// is OpenSSL's to judge, on the same bytes again.
+// Source: `spec/proxy.md` 1.5; RFC 8446 sections 4.1.2 and 5.1; RFC 6066 section 3. The proxy ends TLS only
+// when the name is its own, so all other bytes must pass as they came. Decided here: is this a ClientHello
+// that lies whole inside one record, and which name does it ask for. Not decided: whether the handshake can
+// succeed; that is OpenSSL's to judge, on the same bytes again.
 
 /// What the bytes so far show.
 package enum ClientHelloPeek: Equatable, Sendable {
@@ -61,7 +61,9 @@ package enum ClientHello {
         else { return nil }
         var name: String?
         while !extensions.isAtEnd {
-            guard let type = extensions.number16(bytes), var content = extensions.vector16(bytes) else { return nil }
+            guard let type = extensions.number16(bytes), var content = extensions.vector16(bytes) else {
+                return nil
+            }
             guard type == 0 else { continue }  // server_name
             // RFC 8446 section 4.2: no extension comes twice.
             guard name == nil, let found = hostName(bytes, &content) else { return nil }

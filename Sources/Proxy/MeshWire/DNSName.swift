@@ -9,8 +9,8 @@ package enum DNSName {
 
     /// The name in lower case, or nil when the bytes are none.
     ///
-    /// Letters, digits, hyphens inside labels, and underscores, which names in the wild have; the last label is
-    /// not all digits, so that no address passes for a name.
+    /// Letters, digits, hyphens inside labels, and underscores, which names in the wild have; the last label
+    /// is not all digits, so that no address passes for a name.
     package static func parse(_ bytes: Span<UInt8>) -> String? {
         guard bytes.count > 0, bytes.count <= bytesMax else { return nil }
         var labelStart = 0
