@@ -1,3 +1,4 @@
+import MeshAPI
 import MeshCLI
 import MeshModel
 import Testing
