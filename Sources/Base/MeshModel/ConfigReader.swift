@@ -16,6 +16,7 @@ public struct DictionarySource: StringSource {
     /// Wraps `strings`; the process environment comes in this form too.
     public init(_ strings: [String: String]) { self.strings = strings }
 
+    /// The text under `key`.
     public func string(_ key: String) -> String? { strings[key] }
     public var keys: [String] { Array(strings.keys) }
 }

@@ -144,6 +144,7 @@ extension JSONValue: Codable {
         return .string(try container.decode(String.self))
     }
 
+    /// Writes the tree with any encoder.
     public func encode(to encoder: any Encoder) throws {
         switch self {
         case .object(let members):

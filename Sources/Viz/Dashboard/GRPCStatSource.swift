@@ -43,44 +43,52 @@ public struct GRPCStatSource: StatSource {
         .init(wrapping: client)
     }
 
+    /// Asks metrics-api for golden metrics.
     public func statSummary(
         _ request: Linkerd2_Viz_StatSummaryRequest
     ) async throws -> Linkerd2_Viz_StatSummaryResponse {
         try await explaining { try await viz.statSummary(request, options: options) }
     }
 
+    /// Asks who talks to whom.
     public func edges(_ request: Linkerd2_Viz_EdgesRequest) async throws -> Linkerd2_Viz_EdgesResponse {
         try await explaining { try await viz.edges(request, options: options) }
     }
 
+    /// Asks for the pods and whether they are meshed.
     public func listPods(_ request: Linkerd2_Viz_ListPodsRequest) async throws
         -> Linkerd2_Viz_ListPodsResponse
     {
         try await explaining { try await viz.listPods(request, options: options) }
     }
 
+    /// Asks for the services.
     public func listServices(
         _ request: Linkerd2_Viz_ListServicesRequest
     ) async throws -> Linkerd2_Viz_ListServicesResponse {
         try await explaining { try await viz.listServices(request, options: options) }
     }
 
+    /// Asks whether metrics-api and its parts work.
     public func selfCheck() async throws -> Linkerd2_Viz_SelfCheckResponse {
         try await explaining { try await viz.selfCheck(.init(), options: options) }
     }
 
+    /// Asks for buckets over time.
     public func series(
         _ request: Linkerd2_Viz_History_SeriesRequest
     ) async throws -> Linkerd2_Viz_History_SeriesResponse {
         try await explaining { try await history.series(request, options: options) }
     }
 
+    /// Asks for the graph of a namespace.
     public func topology(
         _ request: Linkerd2_Viz_History_TopologyRequest
     ) async throws -> Linkerd2_Viz_History_TopologyResponse {
         try await explaining { try await history.topology(request, options: options) }
     }
 
+    /// Asks for the workloads of a namespace.
     public func workloads(
         _ request: Linkerd2_Viz_History_WorkloadsRequest
     ) async throws -> Linkerd2_Viz_History_WorkloadsResponse {

@@ -76,6 +76,7 @@ public struct ObjectKey: Sendable, Hashable, Comparable, CustomStringConvertible
 
     public var description: String { namespace.isEmpty ? name : "\(namespace)/\(name)" }
 
+    /// Orders by namespace, then by name.
     public static func < (a: ObjectKey, b: ObjectKey) -> Bool {
         (a.namespace, a.name) < (b.namespace, b.name)
     }
@@ -125,6 +126,7 @@ public enum IntOrString: Sendable, Hashable, Codable, ExpressibleByIntegerLitera
         }
     }
 
+    /// Writes the object with its API version and kind.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
