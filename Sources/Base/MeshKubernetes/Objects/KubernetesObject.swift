@@ -126,7 +126,7 @@ public enum IntOrString: Sendable, Hashable, Codable, ExpressibleByIntegerLitera
         }
     }
 
-    /// Writes the object with its API version and kind.
+    /// Writes a number as a number, and text as text.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
