@@ -71,10 +71,10 @@ import Testing
 
     @Test("Queued requests make an endpoint dearer")
     func load() {
-        let tracker = LoadTracker()
-        let idle = tracker.cost
+        let tracker = LoadTracker(at: 0)
+        let idle = tracker.cost(at: 0)
         tracker.started()
-        #expect(tracker.cost == idle * 2)
+        #expect(tracker.cost(at: 0) == idle * 2)
         tracker.answered(latencyNanoseconds: 1_000_000, at: 1)
         #expect(tracker.pendingCount == 0)
         tracker.started()
@@ -82,15 +82,31 @@ import Testing
         #expect(tracker.pendingCount == 0)
     }
 
+    @Test("No endpoint starves, even when the others have proved fast")
+    func nobodyStarves() {
+        var random = XorShift(seed: 7)
+        var now: UInt64 = 1_000_000_000_000
+        let trackers = (0..<3).map { _ in LoadTracker(at: now) }
+        var counts = [0, 0, 0]
+        for _ in 0..<300 {
+            now += 5_000_000
+            let index = P2C.choose(among: 3, using: &random) { trackers[$0].cost(at: now) } ?? 0
+            counts[index] += 1
+            trackers[index].started()
+            trackers[index].answered(latencyNanoseconds: 1_000_000, at: now)
+        }
+        #expect(counts.allSatisfy { $0 > 60 }, "seed 7: \(counts)")
+    }
+
     @Test("P2C over peak EWMA sends little to a slow endpoint")
     func slowEndpoint() {
         var random = XorShift(seed: 11)
-        let trackers = (0..<4).map { _ in LoadTracker() }
+        let trackers = (0..<4).map { _ in LoadTracker(at: 0) }
         var counts = [Int](repeating: 0, count: 4)
         var now: UInt64 = 1
         for _ in 0..<10_000 {
             now += 1_000_000
-            let index = P2C.choose(among: 4, using: &random) { trackers[$0].cost } ?? 0
+            let index = P2C.choose(among: 4, using: &random) { trackers[$0].cost(at: now) } ?? 0
             counts[index] += 1
             trackers[index].started()
             trackers[index].answered(latencyNanoseconds: index == 0 ? 200_000_000 : 2_000_000, at: now)

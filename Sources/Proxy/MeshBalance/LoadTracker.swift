@@ -5,12 +5,13 @@
 package final class LoadTracker {
     /// Requests sent and not yet answered.
     package private(set) var pendingCount = 0
-    private var estimate = PeakEWMA()
+    private var estimate: PeakEWMA
 
-    package init() {}
+    /// Starts with the default estimate, as if measured at `now` nanoseconds of the loop's clock.
+    package init(at now: UInt64) { estimate = PeakEWMA(at: now) }
 
-    /// Expected cost of one more request: latency times queue. Lower is better.
-    package var cost: Double { estimate.nanoseconds * Double(pendingCount + 1) }
+    /// Expected cost of one more request at `now`: latency times queue. Lower is better.
+    package func cost(at now: UInt64) -> Double { estimate.estimate(at: now) * Double(pendingCount + 1) }
 
     /// The latency estimate, in nanoseconds.
     package var estimatedNanoseconds: Double { estimate.nanoseconds }

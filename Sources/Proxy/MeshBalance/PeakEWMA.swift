@@ -1,7 +1,7 @@
 // Latency estimate that jumps to a worse sample and decays towards better ones.
 //
 // Source: Finagle's peak EWMA. A slow endpoint is noticed at once and forgiven slowly; an endpoint nobody
-// asks decays towards the samples it last gave. Time comes in as nanoseconds of any monotonic clock, because
+// asks decays until it is asked again. Time comes in as nanoseconds of any monotonic clock, because
 // the caller has just read its event loop's clock and a wider type would cost more than the arithmetic.
 
 #if canImport(Glibc)
@@ -17,7 +17,7 @@ package struct PeakEWMA: Sendable, Equatable {
     /// How long the weight of a sample takes to fall to 1/e, 10 s.
     package static let decayNanoseconds: Double = 10e9
 
-    /// The current estimate.
+    /// The estimate after the last sample.
     package private(set) var nanoseconds: Double
     private var updatedAt: UInt64
     private let decay: Double
@@ -30,6 +30,14 @@ package struct PeakEWMA: Sendable, Equatable {
         nanoseconds = initialNanoseconds
         decay = decayNanoseconds
         updatedAt = now
+    }
+
+    /// The estimate at `now`: what nobody asks decays towards nothing, so that an endpoint which was slow, or
+    /// was never measured, is tried again. Without this, the last endpoint nobody measured would lose every
+    /// comparison and get no request at all.
+    package func estimate(at now: UInt64) -> Double {
+        guard now > updatedAt else { return nanoseconds }
+        return nanoseconds * exp(-(Double(now - updatedAt) / decay))
     }
 
     /// Takes a measured round trip into the estimate.

@@ -88,10 +88,11 @@ final class Balancer {
     }
 
     private func pick() -> EndpointHandle? {
+        let now = NIODeadline.now().uptimeNanoseconds
         guard
             let index = P2C.choose(
                 among: handles.count, using: &loop.random,
-                cost: { handles[$0].isReady ? handles[$0].load.cost : .infinity })
+                cost: { handles[$0].isReady ? handles[$0].load.cost(at: now) : .infinity })
         else { return nil }
         if handles[index].isReady { return handles[index] }
         return handles.first { $0.isReady }

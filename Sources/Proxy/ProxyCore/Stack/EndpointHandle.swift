@@ -45,7 +45,7 @@ package final class EndpointHandle {
         self.loop = loop
         self.metrics = metrics
         self.transport = transport
-        self.load = LoadTracker()
+        self.load = LoadTracker(at: NIODeadline.now().uptimeNanoseconds)
         self.http1 = HTTP1Pool(
             idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
         self.canonicalName = canonicalName
