@@ -79,6 +79,9 @@ import Testing
             let endpoints = servers.map { DiscoveredEndpoint(address: $0.address) }
             proxy.discovery.setEndpoints(path, .replace(endpoints))
             let client = try await proxy.outbound(to: service)
+            // The scripted discovery tells a new watcher its last update only: watch before it changes.
+            try await client.send(get)
+            #expect(try await client.take(through: "hi") == ok)
             for round in 0..<40 {
                 let leaving = round % 2
                 proxy.discovery.setEndpoints(path, .remove([servers[leaving].address]))
