@@ -37,7 +37,7 @@ extension ClusterSuites {
             let log = try await cluster.kubectl(["logs", "attacker", "-n", "emojivoto"])
             #expect(log.contains("malformed: HTTP/1.1 400"), "\(log)")
             #expect(log.contains("good: HTTP/1.1 200"), "\(log)")
-            #expect(try await cluster.isHealthy())
+            try await eventually(within: 30, "everything is ready") { try await cluster.isHealthy() }
             try await cluster.kubectl(["delete", "pod", "attacker", "-n", "emojivoto", "--grace-period=1"])
         }
     }

@@ -154,7 +154,7 @@ extension ClusterSuites {
             let result = try await Shell.run(
                 ["kubectl", "apply", "-f", "-"], environment: ["KUBECONFIG": cluster.kubeconfig], input: manifest)
             #expect(result.status != 0 && result.errors.contains("Frobnicator"), "\(result)")
-            #expect(try await cluster.isHealthy())
+            try await eventually(within: 30, "everything is ready") { try await cluster.isHealthy() }
         }
     }
 }
