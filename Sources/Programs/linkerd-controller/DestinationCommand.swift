@@ -89,14 +89,9 @@ struct DestinationCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let level = logLevel.value
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
-        }
+        ControllerProcess.bootstrapLogging(logLevel.value)
         let logger = Logger(label: "destination")
-        let config = try kubernetesConfig()
+        let config = try ControllerProcess.kubernetesConfig(kubeconfig)
         let client = try KubernetesClient(config: config, logger: logger)
         logger.info("Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(config.server)"])
         let controller = DestinationController(
@@ -114,11 +109,6 @@ struct DestinationCommand: AsyncParsableCommand {
             throw error
         }
         await client.shutdown()
-    }
-
-    private func kubernetesConfig() throws -> KubernetesConfig {
-        if let kubeconfig { return try .load(kubeconfig: kubeconfig, context: nil) }
-        do { return try .inCluster() } catch { return try .load(kubeconfig: nil, context: nil) }
     }
 
     private var settings: DestinationSettings {

@@ -57,14 +57,9 @@ struct IdentityCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let level = logLevel.value
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
-        }
+        ControllerProcess.bootstrapLogging(logLevel.value)
         let logger = Logger(label: "identity")
-        let config = try kubernetesConfig()
+        let config = try ControllerProcess.kubernetesConfig(kubeconfig)
         let client = try KubernetesClient(config: config, logger: logger)
         logger.info("Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(config.server)"])
         do {
@@ -84,11 +79,6 @@ struct IdentityCommand: AsyncParsableCommand {
             throw error
         }
         await client.shutdown()
-    }
-
-    private func kubernetesConfig() throws -> KubernetesConfig {
-        if let kubeconfig { return try .load(kubeconfig: kubeconfig, context: nil) }
-        do { return try .inCluster() } catch { return try .load(kubeconfig: nil, context: nil) }
     }
 
     private var settings: IdentitySettings {
