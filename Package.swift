@@ -107,17 +107,18 @@ let proxy: [Target] = [
     lib(
         "ProxyCore", "Proxy/ProxyCore",
         [
-            "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTransport", "MeshBalance", "MeshCompression",
-            protobuf, nioCore, nioPosix, logging,
+            "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTransport", "MeshBalance",
+            "MeshCompression", protobuf, nioCore, nioPosix, logging,
         ], settings: dataPlane),
     lib(
         "ProxyInbound", "Proxy/ProxyInbound",
-        ["ProxyCore", "MeshModel", "MeshMetrics", "MeshWire", "MeshHTTP2", "MeshTransport", nioCore, nioPosix, logging],
+        ["ProxyCore", "MeshModel", "MeshMetrics", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTransport", nioCore, nioPosix, logging],
         settings: dataPlane),
     lib(
         "ProxyOutbound", "Proxy/ProxyOutbound",
         [
-            "ProxyCore", "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTransport", "MeshBalance", protobuf,
+            "ProxyCore", "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTransport", "MeshBalance",
+            protobuf,
             nioCore, nioPosix, logging,
         ], settings: dataPlane),
     lib("ProxyInit", "Proxy/ProxyInit"),
@@ -145,8 +146,8 @@ let viz: [Target] = [
     lib(
         "MetricsAPI", "Viz/MetricsAPI",
         [
-            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
-            grpcProtobuf, grpcPosix, httpClient, nioCore, nioHTTP1, logging,
+            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
+            grpcProtobuf, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, logging,
         ]),
     lib(
         "Dashboard", "Viz/Dashboard",
@@ -204,18 +205,24 @@ let programs: [Target] = [
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
 
+/// Certificates for tests, made by swift-certificates; a library, since two test targets share it.
+let testSupport: [Target] = [
+    .target(
+        name: "MeshTestPKI", dependencies: ["MeshTLS", x509, asn1, crypto], path: "Tests/MeshTestPKI", swiftSettings: settings)
+]
+
 let allTests: [Target] =
     tests("Base", "MeshModel") + tests("Base", "MeshMetrics", ["MeshModel"])
     + tests("Base", "MeshAPI", [protobuf]) + tests("Base", "MeshKubernetes", ["MeshModel", nioCore, nioPosix, nioHTTP1, logging])
     + tests("Base", "MeshCompression", [nioCore])
     + tests("Base", "MeshWebSocket", [nioCore, nioPosix, nioHTTP1, logging])
     + tests("Proxy", "MeshWire", [nioCore]) + tests("Proxy", "MeshHTTP2", [nioCore])
-    + tests("Proxy", "MeshTLS", ["MeshWire", nioCore, nioPosix, nioEmbedded, x509, asn1, crypto])
+    + tests("Proxy", "MeshTLS", ["MeshTestPKI", "MeshWire", nioCore, nioPosix, nioEmbedded, x509, asn1, crypto])
     + tests("Proxy", "MeshBalance", ["MeshModel"])
     + tests(
         "Proxy", "ProxyCore",
-        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTransport", "MeshBalance", "ProxyInbound", "ProxyOutbound",
-         protobuf, nioCore, nioPosix, logging])
+        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTestPKI", "MeshTransport", "MeshBalance",
+         "ProxyInbound", "ProxyOutbound", protobuf, nioCore, nioPosix, logging])
     + tests("Proxy", "ProxyInit")
     + tests(
         "ControlPlane", "Destination",
@@ -230,9 +237,9 @@ let allTests: [Target] =
     + tests(
         "Viz", "MetricsAPI",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
-         grpcPosix, logging])
+         grpcPosix, httpClient, nioCore, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
-    + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
+    + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])
     + tests("Local", "LocalCluster", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
@@ -265,5 +272,6 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: cTargets + base + room("Proxy", proxy) + room("ControlPlane", controlPlane, neededBy: ["CLI"]) + room("Viz", viz)
-        + room("Local", local, neededBy: ["CLI", "ControlPlane", "Identity"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs) + allTests
+        + room("Local", local, neededBy: ["CLI", "ControlPlane", "Identity"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs)
+        + room("Proxy", testSupport, neededBy: ["ProxyCore", "MeshTLS"]) + allTests
 )

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import MeshTLS
+import MeshTestPKI
 import SwiftASN1
 import Testing
 import X509

@@ -1,4 +1,5 @@
 import MeshTLS
+import MeshTestPKI
 import NIOCore
 import NIOEmbedded
 import Testing

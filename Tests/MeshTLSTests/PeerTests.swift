@@ -2,6 +2,7 @@
 
 import Foundation
 import MeshTLS
+import MeshTestPKI
 import NIOCore
 import NIOPosix
 import Synchronization

@@ -1,4 +1,5 @@
 import MeshTLS
+import MeshTestPKI
 import NIOCore
 
 /// Two sessions with a wire between them that a test can tear.

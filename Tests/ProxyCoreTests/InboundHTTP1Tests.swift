@@ -16,7 +16,7 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
             }
             #expect(server.acceptedCount == 1)
             let labels = [
-                "direction": "inbound", "authority": "web.ns.svc.cluster.local", "tls": "no_identity",
+                "direction": "inbound", "authority": "web.ns.svc.cluster.local", "tls": "disabled",
                 "target_port": "\(server.address.port ?? 0)",
             ]
             #expect(try await proxy.metric("request_total", labels) == 3)

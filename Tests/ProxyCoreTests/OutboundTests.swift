@@ -39,7 +39,7 @@ import Testing
             #expect(try await client.take(through: "hi") == ok)
             let labels = [
                 "direction": "outbound", "authority": path, "dst_pod": "web-1", "dst_namespace": "ns",
-                "tls": "no_identity", "no_tls_reason": "not_provided_by_service_discovery",
+                "tls": "disabled",
             ]
             #expect(try await proxy.metric("request_total", labels) == 1)
             #expect(try await proxy.metric("tcp_open_total", labels.merging(["peer": "dst"]) { $1 }) == 1)

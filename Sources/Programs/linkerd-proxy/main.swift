@@ -44,11 +44,8 @@ let started = adminGroup.next().makeFutureWithTask {
         ]
     }
 }
-do {
-    try started.wait()
-} catch {
-    ProcessEnd.exit(1, "cannot start: \(error)")
-}
+// Not waited for: the first certificate may take its time, and the order to end may come before.
+started.whenFailure { ProcessEnd.exit(1, "cannot start: \($0)") }
 signals.waitForTermination()
 logger.info("Draining")
 let drained = adminGroup.next().makeFutureWithTask { await runtime.drain() }

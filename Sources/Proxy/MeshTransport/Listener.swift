@@ -8,7 +8,7 @@ package struct Listener: Sendable {
     /// Where it listens; the real port when it was bound with port 0.
     package let address: SocketAddress
 
-    /// Binds and listens.
+    /// Binds and listens. Connections wait in the kernel's queue until `accept()`.
     ///
     /// - Parameters:
     ///   - loops: accepts on one of them and spreads connections over all.
@@ -22,6 +22,7 @@ package struct Listener: Sendable {
         var bootstrap = ServerBootstrap(group: loops)
             .serverChannelOption(.backlog, value: SocketSettings.backlogMax)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.recvAllocator, value: SocketSettings.readAllocator)
             .childChannelOption(.writeBufferWaterMark, value: SocketSettings.writeQueueBytes)
@@ -33,6 +34,11 @@ package struct Listener: Sendable {
             guard let local = channel.localAddress else { throw ChannelError.unknownLocalAddress }
             return Listener(channel: channel, address: local)
         }
+    }
+
+    /// Begins to accept.
+    package func accept() -> EventLoopFuture<Void> {
+        channel.setOption(.autoRead, value: true)
     }
 
     /// Stops accepting; accepted connections stay.

@@ -31,6 +31,8 @@ extension ProxyError.Kind {
         case .unauthorized: .make(403, "Forbidden", grpc: 7, closes: false, "unauthorized")
         case .notFound: .make(404, "Not Found", grpc: 5, closes: false, "not found")
         case .loop: .make(508, "Loop Detected", grpc: 10, closes: true, "gateway loop")
+        case .tlsDetectTimedOut:
+            .make(504, "Gateway Timeout", grpc: 14, closes: true, "tls detection timeout")
         case .unexpected: .make(500, "Internal Server Error", grpc: 13, closes: true, "unexpected")
         }
     }

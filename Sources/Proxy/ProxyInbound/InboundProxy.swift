@@ -1,7 +1,7 @@
 // Traffic to the workload: from the original destination to the same address, counted and cleaned on the way.
 //
 // The application is dialled under the pod's own address, never 127.0.0.1, so what binds only to loopback is
-// not reachable (`spec/proxy.md` 4.3). Mesh TLS, policy and routes take their places in `serve`.
+// not reachable (`spec/proxy.md` 4.3). Policy and routes take their places in `serve`.
 
 package import Logging
 package import MeshTransport
@@ -54,8 +54,18 @@ final class InboundLoop {
     private let proxy: ProxyLoop
     private let originalDestination: OriginalDestinationSource
     private let logger: Logger
-    private var targets: [SocketAddress: InboundTarget] = [:]
+    private var targets: [TargetKey: InboundTarget] = [:]
+    private var passthroughNames: Set<String> = []
     private var isSweeping = false
+
+    /// Where, and how it is reached.
+    private struct TargetKey: Hashable {
+        let address: SocketAddress
+        let tls: InboundTLS
+    }
+
+    /// Names of other people's TLS counted apart on one loop; further ones share the label `other`.
+    static let passthroughNamesMax = 100
 
     init(
         config: ProxyConfig, proxy: ProxyLoop, originalDestination: @escaping OriginalDestinationSource,
@@ -74,12 +84,30 @@ final class InboundLoop {
             throw ProxyError(.unexpected, "no original destination")
         }
         try check(address, channel)
-        let target = target(for: address)
+        guard !isOpaque(address) else { return try start(channel, target(address, .none(.portSkipped))) }
+        guard let identity = proxy.identity else {
+            return try start(channel, target(address, .none(.noTLSFromRemote)))
+        }
+        try MeshTLSAccept.serve(
+            channel, identity: identity, timeout: config.inbound.detectTimeout,
+            failed: { [self] error in target(address, .none(.noTLSFromRemote)).countTCP(error) },
+            decided: { [self] tls, _ in try start(channel, target(address, bounded(tls))) })
+    }
+
+    /// Serves what the connection carries, TLS of ours already taken off.
+    private func start(_ channel: any Channel, _ target: InboundTarget) throws {
         target.connectionOpened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in target.connectionClosed() }
-        let plan = InboundPlan(
-            target: target, isOpaque: isOpaque(address), detectTimeout: config.inbound.detectTimeout)
+        let plan = InboundPlan(target: target, detectTimeout: config.inbound.detectTimeout)
         try AcceptedConnection.serve(channel, plan: plan, limits: config.inbound.http2, drain: proxy.drain)
+    }
+
+    /// Names in other people's ClientHellos are the caller's to choose: only so many become labels.
+    private func bounded(_ tls: InboundTLS) -> InboundTLS {
+        guard case .passthrough(let name) = tls, !passthroughNames.contains(name) else { return tls }
+        guard passthroughNames.count < Self.passthroughNamesMax else { return .passthrough(serverName: "other") }
+        passthroughNames.insert(name)
+        return tls
     }
 
     private func isOpaque(_ address: SocketAddress) -> Bool {
@@ -99,13 +127,13 @@ final class InboundLoop {
         }
     }
 
-    private func target(for address: SocketAddress) -> InboundTarget {
-        if let known = targets[address] { return known }
+    private func target(_ address: SocketAddress, _ tls: InboundTLS) -> InboundTarget {
+        let key = TargetKey(address: address, tls: tls)
+        if let known = targets[key] { return known }
         let made = InboundTarget(
             address: address, loop: proxy, settings: config.inbound.endpoint,
-            suffixes: config.profileSuffixes,
-            isSkipped: isOpaque(address))
-        targets[address] = made
+            suffixes: config.profileSuffixes, tls: tls)
+        targets[key] = made
         sweepLater()
         return made
     }
@@ -117,9 +145,9 @@ final class InboundLoop {
         proxy.loop.assumeIsolated().scheduleTask(in: config.inbound.idleTimeout) { [self] in
             isSweeping = false
             let oldest = NIODeadline.now() - config.inbound.idleTimeout
-            for (address, target) in targets {
+            for (key, target) in targets {
                 guard let since = target.idleSince, since <= oldest else { continue }
-                targets[address] = nil
+                targets[key] = nil
                 target.retire()
             }
             if !targets.isEmpty { sweepLater() }
@@ -136,17 +164,17 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     private var knownName = ""
     private var knownEndpoint: EndpointHandle?
 
-    init(target: InboundTarget, isOpaque: Bool, detectTimeout: TimeAmount) {
+    init(target: InboundTarget, detectTimeout: TimeAmount) {
         self.target = target
-        self.isOpaque = isOpaque
+        isOpaque = target.tls == .none(.portSkipped) || target.tls.isPassthrough
         self.detectTimeout = detectTimeout
     }
 
     var transport: TransportMetrics { target.source }
     var stack: any RequestStack { self }
     var direction: Direction { .inbound }
-    // Only meshed clients hear what went wrong, and without TLS nobody is.
-    var emitsInformationalHeaders: Bool { false }
+    // Only meshed clients hear what went wrong.
+    var emitsInformationalHeaders: Bool { target.tls.clientID != nil }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
         if let knownEndpoint, knownName == authority { return .forward(knownEndpoint) }

@@ -3,7 +3,8 @@ import MeshWire
 import NIOCore
 import ProxyCore
 
-/// One port of the workload as one event loop sees it: the endpoint per name that clients use for it.
+/// One port of the workload, and one way of reaching it, as one event loop sees them: the endpoint per name that
+/// clients use for it.
 final class InboundTarget {
     /// Distinct names counted apart per port and loop; requests under further names share the nameless
     /// series.
@@ -19,7 +20,9 @@ final class InboundTarget {
     private let settings: EndpointSettings
     private let suffixes: [String]
     private let destination: TransportMetrics
-    private let isSkipped: Bool
+    /// How clients reach it: their identity, or why there is none.
+    let tls: InboundTLS
+    private let tlsLabels: String
     private var openCount = 0
     private var named: [String: EndpointHandle] = [:]
     private var nameless: EndpointHandle?
@@ -27,19 +30,19 @@ final class InboundTarget {
 
     init(
         address: SocketAddress, loop: ProxyLoop, settings: EndpointSettings, suffixes: [String],
-        isSkipped: Bool
+        tls: InboundTLS
     ) {
         self.address = address
         self.loop = loop
         self.settings = settings
         self.suffixes = suffixes
-        self.isSkipped = isSkipped
+        self.tls = tls
+        tlsLabels = loop.identity == nil ? SeriesLabels.tlsDisabled : tls.labels
         idleSince = .now()
         let target = SeriesLabels.target(address)
         let server = SeriesLabels.defaultServer(port: address.port ?? 0)
-        let tls = SeriesLabels.noTLS(isSkipped ? .portSkipped : .noTLSFromRemote)
         source = loop.metrics.transport(
-            labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")
+            labels: "direction=\"inbound\",peer=\"src\",\(target),\(tlsLabels),\(server)")
         destination = loop.metrics.transport(
             labels: "direction=\"inbound\",peer=\"dst\",\(SeriesLabels.noTLS(.loopback))")
         httpErrors = InboundErrors(loop: loop, target: target, server: server)
@@ -85,13 +88,12 @@ final class InboundTarget {
     }
 
     private func makeEndpoint(label: String?) -> EndpointHandle {
-        let tls = SeriesLabels.noTLS(isSkipped ? .portSkipped : .noTLSFromRemote)
         let labels =
-            "direction=\"inbound\",\(SeriesLabels.authority(label))\(SeriesLabels.target(address)),\(tls),"
+            "direction=\"inbound\",\(SeriesLabels.authority(label))\(SeriesLabels.target(address)),\(tlsLabels),"
             + SeriesLabels.defaultServer(port: address.port ?? 0)
         return EndpointHandle(
             address: address, loop: loop.loop, metrics: loop.metrics.requests(labels: labels),
-            transport: destination, settings: settings)
+            transport: destination, settings: settings, clientID: tls.clientID)
     }
 }
 

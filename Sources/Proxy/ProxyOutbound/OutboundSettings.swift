@@ -1,3 +1,4 @@
+import MeshTLS
 import MeshTransport
 import MeshWire
 import NIOCore
@@ -20,17 +21,34 @@ struct OutboundSettings {
     /// Builds an endpoint with its labels.
     func endpoint(_ discovered: DiscoveredEndpoint, name: DestinationName, loop: ProxyLoop) -> EndpointHandle
     {
-        let bytes = discovered.address.ipBytes
-        let isLocal = inboundIPs.contains { $0.ipBytes == bytes }
+        let security = security(of: discovered, identity: loop.identity)
         let common =
             SeriesLabels.authority(name.authority?.label) + SeriesLabels.target(discovered.address) + ","
-            + SeriesLabels.noTLS(isLocal ? .loopback : .notProvidedByServiceDiscovery)
-            + SeriesLabels.destination(discovered.metricLabels)
+            + security.labels + SeriesLabels.destination(discovered.metricLabels)
         return EndpointHandle(
             address: discovered.address, loop: loop.loop,
             metrics: loop.metrics.requests(labels: "direction=\"outbound\",\(common)"),
             transport: loop.metrics.transport(labels: "direction=\"outbound\",peer=\"dst\",\(common)"),
-            settings: side.endpoint, canonicalName: name.canonical)
+            settings: side.endpoint, canonicalName: name.canonical, tls: security.tls)
+    }
+
+    /// Whether and how connections to an endpoint are encrypted, and what the labels say about it
+    /// (`spec/proxy.md` 1.6).
+    private func security(
+        of endpoint: DiscoveredEndpoint, identity: ProxyIdentity?
+    ) -> (tls: EndpointTLS?, labels: String) {
+        guard let identity else { return (nil, SeriesLabels.tlsDisabled) }
+        let bytes = endpoint.address.ipBytes
+        if inboundIPs.contains(where: { $0.ipBytes == bytes }) {
+            return (nil, SeriesLabels.noTLS(.loopback))  // The pod talks to itself.
+        }
+        guard let name = endpoint.tlsIdentity, !name.isEmpty else {
+            return (nil, SeriesLabels.noTLS(.notProvidedByServiceDiscovery))
+        }
+        let options = TLSClientOptions(serverIdentity: name, serverName: endpoint.serverName)
+        return (
+            EndpointTLS(contexts: identity.contexts, options: options), SeriesLabels.tls("server_id", name)
+        )
     }
 }
 

@@ -41,6 +41,7 @@ final class ProxyFixture: Sendable {
             "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": "127.0.0.1:0",
             "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS": "10.0.0.0/8",
+            "LINKERD2_PROXY_IDENTITY_DISABLED": "1",
             "LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD": "1s", "LINKERD2_PROXY_SHUTDOWN_ACCEPT_GRACE": "0s",
         ]
         variables.merge(environment) { $1 }

@@ -7,7 +7,8 @@ package enum ProcessEnvironment {
     /// A copy of all variables. Read once, at start, before any other thread.
     package static func current() -> [String: String] {
         var variables: [String: String] = [:]
-        guard let text = EnvironmentFile.bytes() else { return variables }
+        // The kernel's copy of what the process was started with, without touching C's mutable table.
+        guard let text = SmallFile.bytes("/proc/self/environ", max: Int.max) else { return variables }
         for entry in text.split(separator: 0) {
             let line = String(decoding: entry, as: UTF8.self)
             guard let equals = line.firstIndex(of: "=") else { continue }
@@ -17,10 +18,12 @@ package enum ProcessEnvironment {
     }
 }
 
-private enum EnvironmentFile {
-    /// The kernel's copy of what the process was started with, without touching C's mutable table.
-    static func bytes() -> [UInt8]? {
-        let descriptor = unsafe open("/proc/self/environ", O_RDONLY | O_CLOEXEC)
+/// Files of a few kilobytes, such as tokens.
+package enum SmallFile {
+    /// The file's bytes, up to `max`; `nil` when it cannot be opened or is longer. Blocks, as briefly as memory
+    /// files do.
+    package static func bytes(_ path: String, max: Int) -> [UInt8]? {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var all: [UInt8] = []
@@ -30,8 +33,10 @@ private enum EnvironmentFile {
             let count = unsafe chunk.withUnsafeMutableBytes {
                 unsafe read(descriptor, $0.baseAddress, $0.count)
             }
+            guard count >= 0 else { return nil }
             guard count > 0 else { return all }
             all += chunk[..<count]
+            guard all.count <= max else { return nil }
         }
     }
 }

@@ -49,6 +49,7 @@ package enum AdminServer {
                 try channel.pipeline.syncOperations.addHandler(AdminHandler(state: state))
             }
         }
+        .flatMap { listener in listener.accept().map { listener } }
     }
 }
 

@@ -1,5 +1,6 @@
 import MeshBalance
 package import MeshModel
+import MeshTLS
 import MeshTransport
 import MeshWire
 import NIOCore
@@ -22,6 +23,11 @@ extension ProxyConfig {
         destinationAddress = reader.value("DESTINATION_SVC_ADDR", default: nil, accepted: "host:port") {
             text in
             Authority(text).flatMap { $0.port == nil ? nil : .some($0) }
+        }
+        identity = Self.identity(&reader)
+        destinationName = reader.text("DESTINATION_SVC_NAME", default: "")
+        if identity != nil, destinationName.isEmpty, let address = destinationAddress, !address.isLoopback {
+            reader.reject("DESTINATION_SVC_NAME", accepted: "the identity of the destination service")
         }
         destinationContext = reader.text("DESTINATION_CONTEXT", default: "")
         profileNetworks = reader.list(
@@ -49,13 +55,58 @@ extension ProxyConfig {
 
     /// Beginnings of Linkerd's keys for what this proxy does not do, or needs no telling.
     private static let keysOfLater = [
-        "IDENTITY_", "POLICY_", "TAP_", "CONTROL_", "TRACE_", "DESTINATION_SVC_NAME",
+        "IDENTITY_SPIRE_", "IDENTITY_SERVER_ID", "POLICY_", "TAP_", "CONTROL_", "TRACE_",
         "INBOUND_DEFAULT_POLICY",
         "INBOUND_PORTS", "INBOUND_GATEWAY_SUFFIXES", "INBOUND_METRICS_AUTHORITY_LABELS",
         "OUTBOUND_METRICS_HOSTNAME_LABELS", "OUTBOUND_TCP_", "LOG_FORMAT", "ACCESS_LOG", "CORES_", "DNS_",
         "DESTINATION_PROFILE_INITIAL_TIMEOUT", "BUFFER_CAPACITY", "INBOUND_MAX_IN_FLIGHT",
         "OUTBOUND_MAX_IN_FLIGHT",
     ]
+
+    private static func identity(_ reader: inout KeyReader<some StringSource>) -> IdentityConfig? {
+        // Any text disables, as in Linkerd 2.11.
+        let isDisabled = !reader.text("IDENTITY_DISABLED", default: "").isEmpty
+        let localName = reader.text("IDENTITY_LOCAL_NAME", default: "").lowercased()
+        let anchors = reader.value(
+            "IDENTITY_TRUST_ANCHORS", default: TrustAnchors?.none, accepted: "certificates in PEM"
+        ) { text -> TrustAnchors?? in
+            do { return .some(try TrustAnchors(pem: text)) } catch { return nil }
+        }
+        let address = reader.value("IDENTITY_SVC_ADDR", default: Authority?.none, accepted: "host:port") {
+            text in
+            Authority(text).flatMap { $0.port == nil ? nil : .some($0) }
+        }
+        let controllerName = reader.text("IDENTITY_SVC_NAME", default: "")
+        let config = IdentityConfigTexts(
+            serverName: reader.text("IDENTITY_SERVER_NAME", default: localName).lowercased(),
+            directory: reader.text("IDENTITY_DIR", default: ""),
+            tokenFile: reader.text(
+                "IDENTITY_TOKEN_FILE", default: "/var/run/secrets/kubernetes.io/serviceaccount/token"))
+        let minRefresh = reader.duration("IDENTITY_MIN_REFRESH", default: .seconds(10))
+        let maxRefresh = reader.duration("IDENTITY_MAX_REFRESH", default: .seconds(86_400))
+        guard !isDisabled else { return nil }
+        if localName.isEmpty {
+            reader.reject(
+                "IDENTITY_LOCAL_NAME", accepted: "this proxy's identity, or IDENTITY_DISABLED to run without")
+        }
+        if anchors == nil { reader.reject("IDENTITY_TRUST_ANCHORS", accepted: "certificates in PEM") }
+        if address == nil { reader.reject("IDENTITY_SVC_ADDR", accepted: "host:port") }
+        if controllerName.isEmpty, let address, !address.isLoopback {
+            reader.reject("IDENTITY_SVC_NAME", accepted: "the identity of the identity controller")
+        }
+        guard let anchors, let address, !localName.isEmpty else { return nil }
+        return IdentityConfig(
+            localName: localName, serverName: config.serverName, trustAnchors: anchors,
+            directory: config.directory, tokenFile: config.tokenFile, address: address,
+            controllerName: controllerName, minRefresh: minRefresh, maxRefresh: max(minRefresh, maxRefresh))
+    }
+
+    /// The keys that are any text.
+    private struct IdentityConfigTexts {
+        let serverName: String
+        let directory: String
+        let tokenFile: String
+    }
 
     private static func side(
         _ name: String, _ reader: inout KeyReader<some StringSource>, listen: [String],
@@ -134,6 +185,10 @@ private struct KeyReader<Source: StringSource> {
 
     mutating func text(_ key: String, default fallback: String) -> String {
         reader.text(ProxyConfig.prefix + key, default: fallback)
+    }
+
+    mutating func reject(_ key: String, accepted: String) {
+        reader.reject(ProxyConfig.prefix + key, accepted: accepted)
     }
 
     mutating func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {

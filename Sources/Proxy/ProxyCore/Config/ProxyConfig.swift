@@ -1,6 +1,5 @@
 // The proxy's configuration, read once from `LINKERD2_PROXY_*` and complete from then on. Names, grammar and
-// defaults are Linkerd's (`spec/proxy.md` 2); what belongs to identity, policy, tap and tracing comes with
-// them.
+// defaults are Linkerd's (`spec/proxy.md` 2); what belongs to policy, tap and tracing comes with them.
 
 package import MeshTransport
 package import MeshWire
@@ -26,12 +25,16 @@ package struct ProxyConfig: Sendable {
     package var inbound: Side
     package var outbound: Side
     package var adminAddress: SocketAddress
+    /// Who this proxy is; `nil` when identity is disabled, and then nothing is encrypted.
+    package var identity: IdentityConfig?
     /// The pod's own addresses; empty allows any.
     package var inboundIPs: [SocketAddress]
     /// Inbound ports whose bytes are not looked at.
     package var inboundOpaquePorts: PortSet
     /// `host:port` of the destination service; `nil` forwards everything outbound to where it was going.
     package var destinationAddress: Authority?
+    /// Who the destination service must be; empty when it is on loopback, or identity is disabled.
+    package var destinationName: String
     /// Opaque token sent with each lookup.
     package var destinationContext: String
     /// Networks whose addresses are looked up.

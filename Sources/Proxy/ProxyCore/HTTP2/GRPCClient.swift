@@ -7,6 +7,7 @@
 package import Logging
 import MeshBalance
 import MeshHTTP2
+package import MeshTLS
 import MeshTransport
 package import NIOCore
 import NIOPosix
@@ -23,12 +24,27 @@ package struct GRPCSettings: Sendable {
     package var keepAliveInterval = TimeAmount.seconds(10)
     /// Close it when nothing comes for so long after that.
     package var keepAliveTimeout = TimeAmount.seconds(3)
+    /// How the server proves who it is; `nil` in plaintext.
+    package var tls: ControlPlaneTLS?
 
     /// Settings for `host:port`.
     package init(host: String, port: Int, connect: ConnectSettings) {
         self.host = host
         self.port = port
         self.connect = connect
+    }
+}
+
+/// Mesh TLS towards a controller.
+package struct ControlPlaneTLS: Sendable {
+    /// Who the server must be, and the name asked for.
+    package var serverIdentity: String
+    /// What a connection is made with now; `nil` when there is no certificate yet, and then it fails.
+    package var context: @Sendable () -> TLSContext?
+
+    package init(serverIdentity: String, context: @escaping @Sendable () -> TLSContext?) {
+        self.serverIdentity = serverIdentity
+        self.context = context
     }
 }
 
@@ -120,11 +136,13 @@ package final class GRPCClient {
         let handler = HTTP2ClientHandler(
             limits: HTTP2Limits(), transport: transport, owner: self, keepAlive: keepAlive)
         let bound = NIOLoopBound(handler, eventLoop: loop)
+        let secure = NIOLoopBound({ [self] in try addTLS($0) }, eventLoop: loop)
         let connecting = ClientBootstrap(group: loop)
             .connectTimeout(settings.connect.timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try secure.value(channel)
                     try channel.pipeline.syncOperations.addHandler(bound.value)
                 }
             }
@@ -137,6 +155,27 @@ package final class GRPCClient {
             case .failure(let error): self.connectFailed(error)
             }
         }
+    }
+
+    private func addTLS(_ channel: any Channel) throws {
+        guard let tls = settings.tls else { return }
+        guard let context = tls.context() else {
+            throw ProxyError(.connectFailed, "no certificate yet")
+        }
+        let session = try TLSSession(context, TLSClientOptions(serverIdentity: tls.serverIdentity))
+        let wait = TLSWait { [logger, settings] result, _ in
+            guard case .failure(let error) = result else { return }
+            logger.warning(
+                "TLS with the control plane failed",
+                metadata: [
+                    "addr": "\(settings.host):\(settings.port)", "id": "\(tls.serverIdentity)",
+                    "error": "\(TLSWait.reason(error))",
+                ])
+        }
+        let handshakeTimeout = max(settings.connect.timeout, .seconds(5))
+        try channel.pipeline.syncOperations.addHandlers([
+            TLSHandler(session, handshakeTimeout: handshakeTimeout), wait,
+        ])
     }
 
     /// A name with dots is taken as complete: no search list is tried before it.

@@ -22,7 +22,7 @@ extension HTTP2ServerHandler {
         let copy = streams[slot].copy ?? RequestCopy()
         streams[slot].copy = copy
         copy.begin(block, of: headers, isEnd: isEnd)
-        // Only a proxy may say who the client is, and this one has no identity to go by.
+        // Only a proxy may say who the client is.
         if stack.direction == .inbound { copy.headers.remove(.clientID, from: copy.block) }
         switch stack.route(authority: authority(of: block), isGRPC: isGRPC) {
         case .forward(let endpoint): start(slot, on: endpoint)
@@ -70,6 +70,7 @@ extension HTTP2ServerHandler {
     private func start(_ slot: StreamSlot, on endpoint: EndpointHandle) {
         streams[slot].endpoint = endpoint
         if let name = endpoint.canonicalName { streams[slot].copy?.setCanonicalName(name) }
+        if let id = endpoint.clientID { streams[slot].copy?.setClientID(id) }
         endpoint.metrics.requestStarted()
         endpoint.load.started()
         send(slot, to: endpoint)

@@ -32,6 +32,9 @@ final class RequestCopy {
         headers.append(name: "l5d-dst-canonical", value: name, to: &block)
     }
 
+    /// Says who the client proved to be.
+    func setClientID(_ name: String) { headers.append(name: "l5d-client-id", value: name, to: &block) }
+
     /// Keeps body bytes, up to `max` in all.
     func keep(_ bytes: ByteBuffer, max: Int) {
         guard isComplete else { return }

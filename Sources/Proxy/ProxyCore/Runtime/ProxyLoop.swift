@@ -13,8 +13,12 @@ package final class ProxyLoop {
     /// Where the balancers' random choices come from.
     package var random: XorShift
 
-    package init(loop: any EventLoop) {
+    /// Who this proxy is; `nil` when identity is disabled.
+    package let identity: ProxyIdentity?
+
+    package init(loop: any EventLoop, identity: ProxyIdentity? = nil) {
         self.loop = loop
+        self.identity = identity
         drain = DrainState(loop: loop)
         random = XorShift(seed: .random(in: 1...UInt64.max))
     }

@@ -1,6 +1,7 @@
 // Starts and ends the proxy: loops, listeners, admin, drain.
 
 package import Logging
+import MeshTLS
 import MeshTransport
 import MeshWire
 package import NIOCore
@@ -12,6 +13,7 @@ package final class ProxyRuntime: Sendable {
         var listeners: [Listener] = []
         var admin: Listener?
         var loops: LoopLocal<ProxyLoop>?
+        var identityClient: NIOLoopBound<IdentityClient>?
         var isReady = false
         var isDraining = false
     }
@@ -23,6 +25,9 @@ package final class ProxyRuntime: Sendable {
     private let logFilter: LogFilter
     private let logger: Logger
     private let state = Mutex(State())
+    private let identityStatus = IdentityStatus()
+    /// Who this proxy is, from the start; certified later.
+    private let identity: ProxyIdentity?
 
     /// - Parameters:
     ///   - group: the data plane's loops.
@@ -37,14 +42,20 @@ package final class ProxyRuntime: Sendable {
         self.environment = environment
         self.logFilter = logFilter
         self.logger = logger
+        identity = config.identity.map {
+            ProxyIdentity(localName: $0.localName, serverName: $0.serverName, contexts: TLSContextCell())
+        }
     }
 
-    /// Starts the admin port, then the sides that `build` makes; ready when all listen.
+    /// Starts the admin port, then the sides that `build` makes. Their sockets are bound at once; what connects
+    /// waits until there is a certificate, and then the proxy is ready.
     package func start(
         _ build: @Sendable (LoopLocal<ProxyLoop>) async throws -> [any ProxySide]
     ) async throws {
-        let loops = try await LoopLocal.make(on: group) { ProxyLoop(loop: $0) }
-        let metrics = MetricsRegistry(loops: loops, retainIdle: config.metricsRetainIdle)
+        let identity = identity
+        let loops = try await LoopLocal.make(on: group) { ProxyLoop(loop: $0, identity: identity) }
+        let metrics = MetricsRegistry(
+            loops: loops, retainIdle: config.metricsRetainIdle, identity: identity == nil ? nil : identityStatus)
         let admin = try await AdminServer.bind(
             config.adminAddress, loops: adminGroup, state: adminState(metrics)
         ).get()
@@ -58,25 +69,88 @@ package final class ProxyRuntime: Sendable {
         for listener in listeners {
             logger.info("Listening", metadata: ["addr": "\(listener.address.endpointText)"])
         }
-        state.withLock {
-            $0.listeners = listeners
-            $0.isReady = true
+        let bound = listeners
+        state.withLock { $0.listeners = bound }
+        if let identity, let config = config.identity {
+            do {
+                try await certify(identity, config, loops)
+            } catch {
+                // Told to end before it could begin.
+                guard state.withLock({ $0.isDraining }) else { throw error }
+                return
+            }
         }
+        for listener in listeners { try await listener.accept().get() }
+        state.withLock { $0.isReady = true }
+    }
+
+    /// Waits for the first certificate.
+    private func certify(
+        _ identity: ProxyIdentity, _ config: IdentityConfig, _ loops: LoopLocal<ProxyLoop>
+    ) async throws {
+        logger.info("Local identity", metadata: ["id": "\(identity.localName)"])
+        let request = try IdentityRequest.make(config)
+        // The first answer comes to a client that cannot say yet who it is.
+        let anonymous = try TLSContext.client(nil, anchors: config.trustAnchors)
+        let contexts = identity.contexts
+        var settings = grpcSettings(config.address)
+        settings.tls = controlPlaneTLS(config.address, config.controllerName) {
+            contexts.current?.client ?? anonymous
+        }
+        let labels = controlLabels(config.address, config.controllerName)
+        let (loop, logger, status) = (group.next(), logger, identityStatus)
+        let made = loop.submit { [settings] in
+            let client = GRPCClient(
+                settings: settings, loop: loop,
+                metrics: loops.value(on: loop)?.metrics.requests(labels: labels, scope: .control),
+                logger: logger)
+            let identityClient = IdentityClient(
+                config: config, request: request, client: client, contexts: contexts, status: status,
+                logger: logger)
+            return NIOLoopBound(identityClient, eventLoop: loop)
+        }
+        let client = try await made.get()
+        state.withLock { $0.identityClient = client }
+        try await loop.flatSubmit { client.value.start() }.get()
+    }
+
+    private func grpcSettings(_ address: Authority) -> GRPCSettings {
+        let isAddress = SocketAddress.numeric(address.host, port: 0) != nil
+        // A trailing dot spares a name the resolver's search list.
+        let host = isAddress || !address.host.contains(".") ? address.host : address.host + "."
+        return GRPCSettings(host: host, port: Int(address.port ?? 0), connect: config.outbound.endpoint.connect)
+    }
+
+    private func controlPlaneTLS(
+        _ address: Authority, _ name: String, _ context: @escaping @Sendable () -> TLSContext?
+    ) -> ControlPlaneTLS? {
+        guard identity != nil, !address.isLoopback else { return nil }
+        return ControlPlaneTLS(serverIdentity: name, context: context)
+    }
+
+    private func controlLabels(_ address: Authority, _ name: String) -> String {
+        let tls =
+            if identity == nil {
+                SeriesLabels.tlsDisabled
+            } else if address.isLoopback {
+                SeriesLabels.noTLS(.loopback)
+            } else {
+                SeriesLabels.tls("server_id", name)
+            }
+        return "addr=\"\(address.path(defaultPort: 0))\",\(tls)"
     }
 
     /// Makes the client of the destination service; `nil` when none is configured. It connects when first
     /// asked.
     ///
-    /// Its one connection lives on the first of the data plane's loops, whose share of the metrics it uses.
+    /// Its one connection lives on one of the data plane's loops, whose share of the metrics it uses.
     package func makeDiscovery(_ loops: LoopLocal<ProxyLoop>) async throws -> (any DestinationSource)? {
-        guard let name = config.destinationAddress, let port = name.port else { return nil }
-        let isAddress = SocketAddress.numeric(name.host, port: 0) != nil
-        // A trailing dot spares a name the resolver's search list.
-        let host = isAddress || !name.host.contains(".") ? name.host : name.host + "."
-        let settings = GRPCSettings(host: host, port: Int(port), connect: config.outbound.endpoint.connect)
-        let isLoopback = name.host == "localhost" || name.host.hasPrefix("127.")
-        let reason = SeriesLabels.noTLS(isLoopback ? .loopback : .notProvidedByServiceDiscovery)
-        let labels = "addr=\"\(name.host):\(port)\",\(reason)"
+        guard let address = config.destinationAddress, address.port != nil else { return nil }
+        var settings = grpcSettings(address)
+        if let contexts = identity?.contexts {
+            settings.tls = controlPlaneTLS(address, config.destinationName) { contexts.current?.client }
+        }
+        let labels = controlLabels(address, config.destinationName)
         let loop = group.next()
         return try await DestinationClient.make(
             settings: settings, contextToken: config.destinationContext, loop: loop, logger: logger,
@@ -95,9 +169,9 @@ package final class ProxyRuntime: Sendable {
     /// Withdraws readiness, accepts for a moment longer, stops accepting, lets what runs finish within the
     /// grace period, and closes the admin port last, so that the final numbers can still be scraped.
     package func drain() async {
-        let (listeners, admin, loops) = state.withLock { state in
+        let (listeners, admin, loops, identityClient) = state.withLock { state in
             state.isDraining = true
-            return (state.listeners, state.admin, state.loops)
+            return (state.listeners, state.admin, state.loops, state.identityClient)
         }
         // Clients learn from discovery that this pod is going, and that takes a moment: whoever still
         // connects is served, or the last requests before the news would fail.
@@ -115,6 +189,7 @@ package final class ProxyRuntime: Sendable {
             grace.succeed(())
         }
         await finish(grace.futureResult)
+        identityClient?.eventLoop.execute { identityClient?.value.shutDown() }
         if let admin { await finish(admin.close()) }
     }
 

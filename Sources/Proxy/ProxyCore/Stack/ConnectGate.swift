@@ -2,6 +2,7 @@
 // the balancer looks elsewhere, and the next attempt after that is immediate.
 
 package import MeshBalance
+import MeshTLS
 package import MeshTransport
 package import NIOCore
 
@@ -34,34 +35,94 @@ final class ConnectGate {
     var isOpen: Bool { failureCount == 0 || NIODeadline.now() >= shutUntil }
 
     func connect(
-        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics,
+        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics, tls: EndpointTLS?,
         _ configure: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<any Channel> {
         let promise = loop.makePromise(of: (any Channel).self)
+        let handshake = tls.map { _ in Handshake() }
         let attempt = Connector.connect(
             to: address, on: loop, timeout: settings.timeout, settings: settings.socket
-        ) { channel in
-            try configure(channel)
+        ) { [self] channel in
+            if let tls, let handshake {
+                try begin(tls, on: channel, handshake, configure)
+            } else {
+                try configure(channel)
+            }
         }
         attempt.assumeIsolated().whenComplete { [self] result in
             switch result {
             case .success(let channel):
-                failureCount = 0
-                // Not before: a connection that never was is not open, and nothing would count it closed.
-                transport.opened()
-                promise.succeed(channel)
-            case .failure(let error):
-                failed()
-                promise.fail(ProxyError(connecting: error, timeout: settings.timeout))
+                guard let handshake else { return opened(channel, transport, promise) }
+                handshake.whenDone { [self] result in
+                    switch result {
+                    case .success: opened(channel, transport, promise)
+                    case .failure(let error): failed(error, promise)
+                    }
+                }
+            case .failure(let error): failed(error, promise)
             }
         }
         return promise.futureResult
+    }
+
+    /// Puts TLS in front, and the endpoint's handlers behind it once the handshake is over.
+    private func begin(
+        _ tls: EndpointTLS, on channel: any Channel, _ handshake: Handshake,
+        _ configure: @escaping (any Channel) throws -> Void
+    ) throws {
+        guard let pair = tls.contexts.current else { throw ProxyError(.connectFailed, "no certificate yet") }
+        let wait = TLSWait { result, context in
+            do {
+                _ = try result.get()
+                try configure(context.channel)
+                handshake.done(.success(()))
+            } catch {
+                let reason = "TLS handshake failed: \(TLSWait.reason(error))"
+                handshake.done(.failure(error as? ProxyError ?? ProxyError(.connectFailed, reason)))
+                context.close(promise: nil)
+            }
+        }
+        let handlers: [any ChannelHandler] = [
+            TLSHandler(try TLSSession(pair.client, tls.options), handshakeTimeout: settings.timeout), wait,
+        ]
+        try channel.pipeline.syncOperations.addHandlers(handlers)
+    }
+
+    private func opened(
+        _ channel: any Channel, _ transport: TransportMetrics, _ promise: EventLoopPromise<any Channel>
+    ) {
+        failureCount = 0
+        // Not before: a connection that never was is not open, and nothing would count it closed.
+        transport.opened()
+        promise.succeed(channel)
+    }
+
+    private func failed(_ error: any Error, _ promise: EventLoopPromise<any Channel>) {
+        failed()
+        promise.fail(ProxyError(connecting: error, timeout: settings.timeout))
     }
 
     private func failed() {
         let delay = settings.backoff.nanoseconds(afterFailures: failureCount, using: &random)
         failureCount += 1
         shutUntil = .now() + .nanoseconds(Int64(clamping: delay))
+    }
+}
+
+/// How one handshake ended, for whoever asks, before or after it did. Nobody asks when there was no connection.
+private final class Handshake {
+    private var result: Result<Void, any Error>?
+    private var waiter: ((Result<Void, any Error>) -> Void)?
+
+    func done(_ result: Result<Void, any Error>) {
+        guard self.result == nil else { return }
+        self.result = result
+        waiter?(result)
+        waiter = nil
+    }
+
+    func whenDone(_ body: @escaping (Result<Void, any Error>) -> Void) {
+        if let result { body(result) } else { waiter = body }
     }
 }
 

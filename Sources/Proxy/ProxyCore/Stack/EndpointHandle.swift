@@ -1,6 +1,7 @@
 // One endpoint as one event loop sees it: its counters, its load, its pooled connections.
 
 package import MeshBalance
+package import MeshTLS
 package import MeshTransport
 package import NIOCore
 
@@ -28,6 +29,8 @@ package final class EndpointHandle {
     package var http2: (any EndpointClient)?
     /// `l5d-dst-canonical` to set on requests, `name:port`; `nil` when the destination has no logical name.
     package let canonicalName: String?
+    /// `l5d-client-id` to set on requests: who the peer proved to be.
+    package let clientID: String?
     /// Whole lines to add to HTTP/1 requests.
     let requestAdditions: ByteBuffer?
     /// How long one connection attempt may take.
@@ -36,10 +39,12 @@ package final class EndpointHandle {
     package private(set) var isRetired = false
 
     private let gate: ConnectGate
+    private let tls: EndpointTLS?
 
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
-        settings: EndpointSettings, canonicalName: String? = nil
+        settings: EndpointSettings, canonicalName: String? = nil, clientID: String? = nil,
+        tls: EndpointTLS? = nil
     ) {
         self.address = address
         self.loop = loop
@@ -49,7 +54,12 @@ package final class EndpointHandle {
         self.http1 = HTTP1Pool(
             idleTimeout: settings.poolIdleTimeout, idleMax: settings.poolIdleMax, loop: loop)
         self.canonicalName = canonicalName
-        self.requestAdditions = canonicalName.map { ByteBuffer(string: "l5d-dst-canonical: \($0)\r\n") }
+        self.clientID = clientID
+        self.tls = tls
+        let additions =
+            (canonicalName.map { "l5d-dst-canonical: \($0)\r\n" } ?? "")
+            + (clientID.map { "l5d-client-id: \($0)\r\n" } ?? "")
+        self.requestAdditions = additions.isEmpty ? nil : ByteBuffer(string: additions)
         self.connectTimeout = settings.connect.timeout
         self.gate = ConnectGate(settings: settings.connect)
     }
@@ -59,13 +69,13 @@ package final class EndpointHandle {
 
     /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
     ///
-    /// - Parameter configure: adds handlers; runs on the loop before the channel becomes active. The last
-    ///   handler must call `transport.closed(errno:)` once, from `channelInactive`.
+    /// - Parameter configure: adds handlers; runs on the loop, before the channel becomes active or, with TLS,
+    ///   when the handshake is over, so that what they see is plaintext. The last handler must call `transport.closed(errno:)` once, from `channelInactive`.
     /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
     ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
     package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel>
     {
-        gate.connect(to: address, on: loop, transport: transport, configure)
+        gate.connect(to: address, on: loop, transport: transport, tls: tls, configure)
     }
 
     /// Discovery removed the endpoint: idle connections close now, busy ones when their work is done.
@@ -74,6 +84,19 @@ package final class EndpointHandle {
         isRetired = true
         http1.retire()
         http2?.retire()
+    }
+}
+
+/// Mesh TLS towards one endpoint.
+package struct EndpointTLS: Sendable {
+    /// What connections are made with.
+    package let contexts: TLSContextCell
+    /// Who the endpoint must be, and what is asked of it.
+    package let options: TLSClientOptions
+
+    package init(contexts: TLSContextCell, options: TLSClientOptions) {
+        self.contexts = contexts
+        self.options = options
     }
 }
 

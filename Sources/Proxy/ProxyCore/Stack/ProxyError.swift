@@ -29,6 +29,8 @@ package struct ProxyError: Error, Sendable {
         case notFound = "not_found"
         /// The request would come back to this proxy.
         case loop = "loop"
+        /// The first bytes of an accepted connection did not come in time.
+        case tlsDetectTimedOut = "tls_detect_timed_out"
         /// A bug, or a state nobody foresaw.
         case unexpected = "unexpected"
     }

@@ -7,10 +7,12 @@ package import NIOCore
 package struct MetricsRegistry: Sendable {
     private let loops: LoopLocal<ProxyLoop>
     private let retainIdle: TimeAmount
-    /// Shards that are not a data-plane loop's, such as the control-plane client's.
     private let startedAt: NIODeadline
+    private let identity: IdentityStatus?
 
-    package init(loops: LoopLocal<ProxyLoop>, retainIdle: TimeAmount) {
+    /// - Parameter identity: `nil` when identity is disabled.
+    package init(loops: LoopLocal<ProxyLoop>, retainIdle: TimeAmount, identity: IdentityStatus? = nil) {
+        self.identity = identity
         self.loops = loops
         self.retainIdle = retainIdle
         startedAt = .now()
@@ -28,8 +30,20 @@ package struct MetricsRegistry: Sendable {
     package func exposition() async throws -> [UInt8] {
         var writer = ExpositionWriter(reservingBytes: 65_536)
         MetricsRenderer.render(try await snapshot(), into: &writer)
+        renderIdentity(into: &writer)
         renderProcess(into: &writer)
         return writer.bytes
+    }
+
+    private func renderIdentity(into writer: inout ExpositionWriter) {
+        guard let identity else { return }
+        let (end, count) = ("identity_cert_expiration_timestamp_seconds", "identity_cert_refresh_count")
+        if let validUntil = identity.validUntil {
+            writer.family(end, help: "When this proxy's certificate ends, since the epoch", type: .gauge)
+            writer.sample(end, labelText: "", value: UInt64(clamping: validUntil))
+        }
+        writer.family(count, help: "Certificates received", type: .counter)
+        writer.sample(count, labelText: "", value: identity.refreshCount)
     }
 
     private func renderProcess(into writer: inout ExpositionWriter) {

@@ -26,6 +26,19 @@ package enum SeriesLabels {
         "tls=\"no_identity\",no_tls_reason=\"\(reason.rawValue)\""
     }
 
+    /// `tls` between meshed peers, with the other end's identity under `side` (`client_id` or `server_id`).
+    package static func tls(_ side: String, _ identity: String) -> String {
+        "tls=\"true\",\(side)=\"\(ExpositionWriter.escapeLabelValue(identity))\""
+    }
+
+    /// `tls` of somebody else, passed through.
+    package static func passthrough(_ serverName: String) -> String {
+        "tls=\"opaque\",sni=\"\(ExpositionWriter.escapeLabelValue(serverName))\""
+    }
+
+    /// `tls` of a proxy without identity.
+    package static let tlsDisabled = "tls=\"disabled\""
+
     /// `authority`; empty when there is no name. Ends with a comma when it is not.
     package static func authority(_ name: String?) -> String {
         name.map { "authority=\"\(ExpositionWriter.escapeLabelValue($0))\"," } ?? ""

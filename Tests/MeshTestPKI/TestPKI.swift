@@ -1,16 +1,16 @@
-import Crypto
+package import Crypto
 import Foundation
-import MeshTLS
+package import MeshTLS
 import SwiftASN1
-import X509
+package import X509
 
 /// A certificate authority made by swift-certificates, so that certificates come from a peer of ours.
-struct TestAuthority: Sendable {
-    let certificate: X509.Certificate
-    private let key: X509.Certificate.PrivateKey
+package struct TestAuthority: Sendable {
+    package let certificate: X509.Certificate
+    let key: X509.Certificate.PrivateKey
 
     /// A root, or an intermediate below another authority.
-    init(
+    package init(
         _ name: String = "root.linkerd.cluster.local", below parent: TestAuthority? = nil,
         endsIn seconds: Double = 86_400
     ) throws {
@@ -30,11 +30,11 @@ struct TestAuthority: Sendable {
         self.key = key
     }
 
-    var pem: String { get throws { try certificate.serializeAsPEM().pemString } }
-    var anchors: TrustAnchors { get throws { try TrustAnchors(pem: pem) } }
+    package var pem: String { get throws { try certificate.serializeAsPEM().pemString } }
+    package var anchors: TrustAnchors { get throws { try TrustAnchors(pem: pem) } }
 
     /// A leaf that is valid around now unless told otherwise.
-    func issue(
+    package func issue(
         _ names: [GeneralName], commonName: String = "", startsIn start: Double = -60,
         endsIn end: Double = 3_600,
         usages: [ExtendedKeyUsage.Usage] = [.serverAuth, .clientAuth],
@@ -59,18 +59,40 @@ struct TestAuthority: Sendable {
     }
 
     /// A leaf for one DNS name.
-    func issue(_ name: String, startsIn start: Double = -60, endsIn end: Double = 3_600) throws -> TestLeaf {
+    package func issue(_ name: String, startsIn start: Double = -60, endsIn end: Double = 3_600) throws -> TestLeaf {
         try issue([.dnsName(name)], startsIn: start, endsIn: end)
     }
 }
 
-/// A leaf with its key, in the forms that tests need.
-struct TestLeaf: Sendable {
-    let chainPEM: String
-    let key: P256.Signing.PrivateKey
+extension TestAuthority {
+    /// Signs what an identity controller is asked to sign: a request in DER, for one DNS name. The answer is
+    /// the leaf in DER.
+    package func sign(csr: [UInt8], name: String, startsIn start: Double = -60, endsIn end: Double) throws -> [UInt8] {
+        let request = try CertificateSigningRequest(derEncoded: csr)
+        let leaf = try X509.Certificate(
+            version: .v3, serialNumber: .init(), publicKey: request.publicKey,
+            notValidBefore: Date(timeIntervalSinceNow: start), notValidAfter: Date(timeIntervalSinceNow: end),
+            issuer: certificate.subject, subject: DistinguishedName(),
+            extensions: try X509.Certificate.Extensions {
+                Critical(BasicConstraints.notCertificateAuthority)
+                Critical(KeyUsage(digitalSignature: true))
+                try ExtendedKeyUsage([.serverAuth, .clientAuth])
+                SubjectAlternativeNames([.dnsName(name)])
+            },
+            issuerPrivateKey: key)
+        var serializer = DER.Serializer()
+        try serializer.serialize(leaf)
+        return serializer.serializedBytes
+    }
+}
 
-    var keyPEM: String { key.pemRepresentation }
-    var certifiedKey: CertifiedKey {
+/// A leaf with its key, in the forms that tests need.
+package struct TestLeaf: Sendable {
+    package let chainPEM: String
+    package let key: P256.Signing.PrivateKey
+
+    package var keyPEM: String { key.pemRepresentation }
+    package var certifiedKey: CertifiedKey {
         get throws {
             try CertifiedKey(chain: MeshTLS.Certificate.all(pem: chainPEM), key: PrivateKey(pem: keyPEM))
         }
@@ -78,16 +100,16 @@ struct TestLeaf: Sendable {
 }
 
 /// The names that most tests use, one root, and a leaf for each side.
-struct TestMesh: Sendable {
-    static let web = "web.emojivoto.serviceaccount.identity.linkerd.cluster.local"
-    static let bot = "vote-bot.emojivoto.serviceaccount.identity.linkerd.cluster.local"
+package struct TestMesh: Sendable {
+    package static let web = "web.emojivoto.serviceaccount.identity.linkerd.cluster.local"
+    package static let bot = "vote-bot.emojivoto.serviceaccount.identity.linkerd.cluster.local"
 
-    let root: TestAuthority
-    let anchors: TrustAnchors
-    let web: TestLeaf
-    let bot: TestLeaf
+    package let root: TestAuthority
+    package let anchors: TrustAnchors
+    package let web: TestLeaf
+    package let bot: TestLeaf
 
-    init() throws {
+    package init() throws {
         root = try TestAuthority()
         anchors = try root.anchors
         web = try root.issue(Self.web)
@@ -95,9 +117,9 @@ struct TestMesh: Sendable {
     }
 
     /// Once for all tests of the process: making keys takes time.
-    static let shared: Result<TestMesh, any Error> = Result { try TestMesh() }
+    package static let shared: Result<TestMesh, any Error> = Result { try TestMesh() }
 
-    var server: TLSContext { get throws { try .server(web.certifiedKey, anchors: anchors) } }
-    var client: TLSContext { get throws { try .client(bot.certifiedKey, anchors: anchors) } }
-    var anonymousClient: TLSContext { get throws { try .client(nil, anchors: anchors) } }
+    package var server: TLSContext { get throws { try .server(web.certifiedKey, anchors: anchors) } }
+    package var client: TLSContext { get throws { try .client(bot.certifiedKey, anchors: anchors) } }
+    package var anonymousClient: TLSContext { get throws { try .client(nil, anchors: anchors) } }
 }
