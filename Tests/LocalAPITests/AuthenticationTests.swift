@@ -32,6 +32,7 @@ import Testing
             #expect(answer.status == 201)
             let token = answer.json.value(at: ["status", "token"])?.stringValue ?? ""
             let bearer = [("Authorization", "Bearer \(token)")]
+            try await cluster.bind("view", to: "default")
             #expect(
                 try await cluster.call(.GET, "/api/v1/pods", headers: bearer, isAnonymous: true).status == 200
             )

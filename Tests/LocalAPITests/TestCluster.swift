@@ -100,7 +100,7 @@ struct TestCluster: Sendable {
     /// Sends one request and collects its answer.
     func call(
         _ method: Verb, _ path: String, _ body: JSONValue? = nil, type: String = "application/json",
-        headers: [(String, String)] = [], isAnonymous: Bool = false
+        headers: [(String, String)] = [], isAnonymous: Bool = false, by other: HTTPClient? = nil
     ) async throws -> Answer {
         var request = HTTPClientRequest(url: url + path)
         request.method = HTTPMethod(rawValue: method.rawValue)
@@ -109,8 +109,11 @@ struct TestCluster: Sendable {
             request.headers.add(name: "Content-Type", value: type)
             request.body = .bytes(ByteBuffer(bytes: body.serialized()))
         }
-        return try await send(request, isAnonymous: isAnonymous)
+        return try await send(request, by: other ?? (isAnonymous ? anonymous : client))
     }
+
+    /// A client with another certificate; the caller shuts it down.
+    func client(as pair: LocalPKI.KeyPair) throws -> HTTPClient { try Self.makeClient(pki, pair) }
 
     /// Posts a body as it is.
     func post(_ path: String, type: String, text: String) async throws -> Answer {
@@ -118,11 +121,11 @@ struct TestCluster: Sendable {
         request.method = .POST
         request.headers.add(name: "Content-Type", value: type)
         request.body = .bytes(ByteBuffer(string: text))
-        return try await send(request)
+        return try await send(request, by: client)
     }
 
-    private func send(_ request: HTTPClientRequest, isAnonymous: Bool = false) async throws -> Answer {
-        let response = try await (isAnonymous ? anonymous : client).execute(request, timeout: .seconds(20))
+    private func send(_ request: HTTPClientRequest, by client: HTTPClient) async throws -> Answer {
+        let response = try await client.execute(request, timeout: .seconds(20))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return Answer(status: Int(response.status.code), headers: response.headers, bytes: bytes)
     }
@@ -153,6 +156,28 @@ struct TestCluster: Sendable {
     /// Creates a namespace that tests can fill.
     func makeNamespace(_ name: String) async throws {
         _ = try await call(.POST, "/api/v1/namespaces", ["metadata": ["name": .string(name)]])
+    }
+
+    /// Gives an account of namespace `default` a ClusterRole everywhere.
+    func bind(_ role: String, to account: String) async throws {
+        let answer = try await call(
+            .POST, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            [
+                "metadata": ["name": .string("\(account)-\(role)")],
+                "roleRef": [
+                    "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": .string(role),
+                ],
+                "subjects": [["kind": "ServiceAccount", "namespace": "default", "name": .string(account)]],
+            ])
+        guard answer.status == 201 else { throw TimedOut(what: "binding \(role): \(answer.text)") }
+    }
+
+    /// The header that authenticates an account of a namespace, which is made when it is absent.
+    func bearer(_ account: String, namespace: String = "default") async throws -> [(String, String)] {
+        let accounts = "/api/v1/namespaces/\(namespace)/serviceaccounts"
+        _ = try await call(.POST, accounts, ["metadata": ["name": .string(account)]])
+        let answer = try await call(.POST, "\(accounts)/\(account)/token", ["spec": ["expirationSeconds": 600]])
+        return [("Authorization", "Bearer \(answer.json.value(at: ["status", "token"])?.stringValue ?? "")")]
     }
 
     static func pod(_ name: String, labels: JSONValue = [:]) -> JSONValue {

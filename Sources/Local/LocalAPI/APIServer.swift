@@ -12,11 +12,15 @@ import Synchronization
 //   verbs      get, list, watch (bookmarks, initial events, 410), create, update, delete, deletecollection;
 //              JSON, merge and strategic merge patch; dryRun=All; fieldValidation
 //   beside     status, scale, finalize, eviction, binding, token; log, portforward, proxy of pods and services;
-//              TokenReview and the access reviews (every authenticated user may do everything)
+//              TokenReview and the access reviews
+//   access     client certificates and ServiceAccount tokens, RBAC with aggregated ClusterRoles, impersonation
+//   admission  mutating and validating webhooks over TLS, on create, update and delete
+//   aggregated APIServices that a Service answers for, by a front proxy's certificate
 //   forms      JSON, YAML and protobuf in; JSON, Table and metadata-only out; OpenAPI 3, a bare OpenAPI 2
 //
 // What it does not: server-side apply (415), exec and attach (501), limit and continue (lists are whole),
-// webhooks and aggregated APIs (stored, not called), RBAC and quotas (stored, not enforced).
+// matchConditions and CONNECT of webhooks, upgrades of requests to aggregated APIs (501), quotas (stored, not
+// enforced).
 
 /// The API server of the local cluster: the part of the Kubernetes API that `kubectl` and our programs use.
 public struct APIServer: Sendable {
@@ -37,7 +41,9 @@ public struct APIServer: Sendable {
         let store = try ObjectStore(
             path: config.stateDirectory + "/state.db", bytesMax: config.stateBytesMax, logger: logger)
         let caPEM = try String(contentsOfFile: config.caCertificatePath, encoding: .utf8)
-        cluster = try Cluster(config: config, store: store, caPEM: caPEM, logger: logger, now: { Date() })
+        cluster = try Cluster(
+            config: config, store: store, caPEM: caPEM, frontProxy: try FrontProxy(config: config), logger: logger,
+            now: { Date() })
         tls = try Self.tlsContext(config)
     }
 
@@ -70,6 +76,7 @@ public struct APIServer: Sendable {
         logger.info("API server listens", metadata: ["ports": "\(ports)"])
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await Housekeeping(cluster: cluster).run() }
+            group.addTask { await APIServiceAvailability(operations: operations).run() }
             for server in servers { group.addTask { try await listener.serve(server) } }
         }
     }

@@ -18,6 +18,10 @@ public struct APIServerConfig: Sendable {
     /// The server's own certificate and key.
     public var serverCertificatePath: String
     public var serverKeyPath: String
+    /// The client certificate and key that aggregated APIs are asked with, and the authority that signed it.
+    public var frontProxyCertificatePath: String
+    public var frontProxyKeyPath: String
+    public var frontProxyAuthorityPath: String
     /// The P-256 key that signs and verifies ServiceAccount tokens.
     public var serviceAccountKeyPath: String
     /// Addresses to bind.
@@ -47,6 +51,9 @@ public struct APIServerConfig: Sendable {
         caCertificatePath = stateDirectory + "/pki/ca.crt"
         serverCertificatePath = stateDirectory + "/pki/apiserver.crt"
         serverKeyPath = stateDirectory + "/pki/apiserver.key"
+        frontProxyCertificatePath = stateDirectory + "/pki/front-proxy-client.crt"
+        frontProxyKeyPath = stateDirectory + "/pki/front-proxy-client.key"
+        frontProxyAuthorityPath = stateDirectory + "/pki/front-proxy-ca.crt"
         serviceAccountKeyPath = stateDirectory + "/pki/sa.key"
         self.listenAddresses = listenAddresses
         self.inheritedListenFDs = inheritedListenFDs

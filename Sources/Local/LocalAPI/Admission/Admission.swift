@@ -38,6 +38,14 @@ struct Admission {
         }
     }
 
+    /// What a webhook sees of a new object: of what the server decides itself, only what Kubernetes decides before
+    /// it asks webhooks.
+    func preview(_ object: JSONValue, kind: KindDescription) throws -> JSONValue {
+        var object = object
+        if kind.qualifiedName == Resource.pods { try PodAdmission(admission: self).assignAccount(&object, kind: kind) }
+        return object
+    }
+
     func admitUpdate(_ object: JSONValue, current: JSONValue, kind: KindDescription) throws -> JSONValue {
         switch kind.qualifiedName {
         case Resource.services:

@@ -12,6 +12,8 @@ enum KindRules {
         case "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps":
             causes += workload(object)
         case Resource.services: causes += service(object)
+        case Resource.apiServices: causes += RegistrationRules.apiService(object)
+        case let name where WebhookTable.resources.contains(name): causes += RegistrationRules.webhooks(object)
         default: break
         }
         return causes

@@ -6,6 +6,7 @@ struct PodAdmission {
     let admission: Admission
 
     private static let tokenMountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+    private static let volumePrefix = "kube-api-access-"
     /// Life of the projected token. The odd seven seconds are what Kubernetes uses, and what tools expect.
     private static let tokenSeconds: Int64 = 3_607
 
@@ -46,7 +47,9 @@ struct PodAdmission {
         return pod
     }
 
-    private func assignAccount(_ pod: inout JSONValue, kind: KindDescription) throws {
+    /// Gives a pod its account and the account's token. Doing it again changes nothing but for containers that have
+    /// come since.
+    func assignAccount(_ pod: inout JSONValue, kind: KindDescription) throws {
         let name = pod.value(at: ["spec", "serviceAccountName"])?.stringValue ?? ""
         let accountName = name.isEmpty ? "default" : name
         let account = try admission.writer.object(Resource.serviceAccounts, pod.namespace, accountName)
@@ -66,7 +69,9 @@ struct PodAdmission {
 
     private static func mountToken(_ pod: inout JSONValue) {
         var spec = pod["spec"] ?? [:]
-        let volume = "kube-api-access-" + RandomName.suffix()
+        let volumes = spec["volumes"]?.arrayValue ?? []
+        let present = volumes.compactMap { $0["name"]?.stringValue }.first { $0.hasPrefix(volumePrefix) }
+        let volume = present ?? volumePrefix + RandomName.suffix()
         var isUsed = false
         for field in ["initContainers", "containers"] {
             guard let containers = spec[field]?.arrayValue else { continue }
@@ -86,6 +91,10 @@ struct PodAdmission {
                 })
         }
         guard isUsed else { return }
+        guard present == nil else {
+            pod["spec"] = spec
+            return
+        }
         let sources: JSONValue = [
             ["serviceAccountToken": ["expirationSeconds": .int(tokenSeconds), "path": "token"]],
             ["configMap": ["name": "kube-root-ca.crt", "items": [["key": "ca.crt", "path": "ca.crt"]]]],
@@ -101,7 +110,7 @@ struct PodAdmission {
             ],
         ]
         spec["volumes"] = .array(
-            (spec["volumes"]?.arrayValue ?? []) + [
+            volumes + [
                 ["name": .string(volume), "projected": ["sources": sources, "defaultMode": 420]]
             ])
         pod["spec"] = spec

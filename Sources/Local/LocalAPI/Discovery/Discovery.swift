@@ -3,6 +3,7 @@ import MeshModel
 /// The documents by which clients find out what is served.
 struct Discovery {
     let kinds: KindCatalogue
+    var aggregated = APIServiceTable()
 
     /// The version of Kubernetes whose behaviour is followed; `+linkerd` says that this is not it.
     static let version: JSONValue = [
@@ -80,7 +81,8 @@ struct Discovery {
     /// Every group and version served, the core one first.
     var apiVersions: [String] {
         var seen: Set<String> = []
-        return (kinds.kinds.map(\.apiVersion) + Self.reviews.keys.sorted()).filter {
+        let own = kinds.kinds.map(\.apiVersion) + Self.reviews.keys.sorted()
+        return (own + aggregated.apis.map(\.apiVersion)).filter {
             seen.insert($0).inserted
         }
     }

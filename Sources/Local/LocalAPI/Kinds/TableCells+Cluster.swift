@@ -66,7 +66,9 @@ extension TableCells {
         },
         "apiServiceAvailable": { cells in
             let available = cells.list("status", "conditions").first { $0["type"] == "Available" }
-            return .string(available?["status"]?.stringValue ?? "Unknown")
+            let status = available?["status"]?.stringValue ?? "Unknown"
+            let reason = available?["reason"]?.stringValue ?? ""
+            return .string(status == "True" || reason.isEmpty ? status : "\(status) (\(reason))")
         },
     ]
 

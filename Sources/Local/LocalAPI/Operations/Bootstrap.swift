@@ -20,9 +20,33 @@ struct Bootstrap: Sendable {
             try insert(Resource.endpoints, "default", kubernetesEndpoints, writer)
             try insert("endpointslices.discovery.k8s.io", "default", kubernetesSlice, writer)
             try insert(Resource.configMaps, "kube-public", clusterInformation, writer)
+            try insertRoles(writer)
+            try keepCallersKnown(writer)
             try renewAuthorities(writer)
         }
-        try await cluster.refreshKinds()
+        for part in DerivedPart.allCases { try await cluster.refresh(part) }
+    }
+
+    private func insertRoles(_ writer: StoreWriter) throws {
+        for role in BuiltInRoles.clusterRoles { try insert(AggregatedRoles.resource, "", role, writer) }
+        for binding in BuiltInRoles.bindings {
+            try insert("clusterrolebindings.rbac.authorization.k8s.io", "", binding, writer)
+        }
+        try insert("roles.rbac.authorization.k8s.io", "kube-system", BuiltInRoles.authenticationReader, writer)
+    }
+
+    /// Aggregated APIs read here whom to believe about who calls them; written at each start, since the
+    /// authorities may be new.
+    private func keepCallersKnown(_ writer: StoreWriter) throws {
+        let cluster = operations.cluster
+        let name = FrontProxy.configMap
+        let data = cluster.frontProxy.configuration(clientAuthority: cluster.caPEM)
+        try insert(Resource.configMaps, "kube-system", ["metadata": ["name": .string(name)], "data": data], writer)
+        let address = ObjectAddress(resource: Resource.configMaps, namespace: "kube-system", name: name)
+        guard let current = try writer.get(address)?.object(), current["data"] != data else { return }
+        var object = current
+        object["data"] = data
+        _ = try writer.update(object, at: address, previous: current)
     }
 
     /// After the authority was made anew, pods must trust the new one.
@@ -41,9 +65,18 @@ struct Bootstrap: Sendable {
     {
         guard let kind = KindCatalogue.builtIn.kind(qualifiedName: resource) else { return }
         let address = operations.address(kind, namespace, object.name)
-        if try writer.get(address) == nil {
+        guard let current = try writer.get(address)?.object() else {
             _ = try operations.insert(object, kind: kind, namespace: namespace, writer: writer)
+            return
         }
+        // Built-in roles follow this version of the program, unless somebody has taken them over.
+        let rules = object["rules"] ?? []
+        guard current.value(at: ["metadata", "annotations", BuiltInRoles.autoUpdate]) == "true",
+            object["aggregationRule"] == nil, object["rules"] != nil, current["rules"] != rules
+        else { return }
+        var updated = current
+        updated["rules"] = rules
+        _ = try operations.replace(current, with: updated, kind: kind, subresource: nil, writer: writer)
     }
 
     private var labels: JSONValue { ["component": "apiserver", "provider": "kubernetes"] }

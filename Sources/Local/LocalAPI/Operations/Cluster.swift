@@ -11,12 +11,14 @@ final class Cluster: Sendable {
     let serviceRange: IPv4Range
     /// The authority's certificate, which every namespace gets as `kube-root-ca.crt`.
     let caPEM: String
+    /// How aggregated APIs are spoken to.
+    let frontProxy: FrontProxy
     /// The time of day. Wall clock, since objects carry it.
     let now: @Sendable () -> Date
-    private let catalogue: Mutex<KindCatalogue>
+    private let derived = Mutex(Derived())
 
     init(
-        config: APIServerConfig, store: ObjectStore, caPEM: String, logger: Logger,
+        config: APIServerConfig, store: ObjectStore, caPEM: String, frontProxy: FrontProxy, logger: Logger,
         now: @escaping @Sendable () -> Date
     ) throws {
         guard let range = IPv4Range(cidr: config.serviceCIDR) else {
@@ -26,22 +28,81 @@ final class Cluster: Sendable {
         self.config = config
         self.store = store
         self.caPEM = caPEM
+        self.frontProxy = frontProxy
         self.logger = logger
         self.now = now
         serviceRange = range
-        catalogue = Mutex(.builtIn)
+    }
+
+    /// What requests ask for all the time, derived from stored objects.
+    private struct Derived {
+        var kinds = KindCatalogue.builtIn
+        var policy = AccessPolicy()
+        var apiServices = APIServiceTable()
+        var webhooks = WebhookTable()
+        /// The resourceVersion that each was read at, so that of two readers the later one wins.
+        var versions: [DerivedPart: Int64] = [:]
     }
 
     /// The kinds served at this moment.
-    var kinds: KindCatalogue { catalogue.withLock { $0 } }
+    var kinds: KindCatalogue { derived.withLock { $0.kinds } }
+    /// The roles and bindings of this moment.
+    var policy: AccessPolicy { derived.withLock { $0.policy } }
+    /// The aggregated APIs of this moment.
+    var apiServices: APIServiceTable { derived.withLock { $0.apiServices } }
+    /// The admission webhooks of this moment.
+    var webhooks: WebhookTable { derived.withLock { $0.webhooks } }
 
-    /// Reads the stored CustomResourceDefinitions again.
-    func refreshKinds() async throws {
-        let definitions = try await store.read { reader in
-            try reader.list(Resource.definitions, namespace: nil).map { try $0.object() }
+    /// Brings up to date what a change of objects of a kind bears upon. To be awaited before the change is
+    /// answered, so that whoever made it finds it in force.
+    func didChange(_ kind: KindDescription) async throws {
+        guard let part = DerivedPart.allCases.first(where: { $0.resources.contains(kind.qualifiedName) }) else { return }
+        try await refresh(part)
+    }
+
+    /// Reads the objects of one part again.
+    func refresh(_ part: DerivedPart) async throws {
+        let (objects, version) = try await store.read { reader in
+            (
+                try part.resources.flatMap { try reader.list($0, namespace: nil).map { try $0.object() } },
+                try reader.resourceVersion()
+            )
         }
-        let updated = KindCatalogue.builtIn.adding(definitions: definitions)
-        catalogue.withLock { $0 = updated }
+        let change: (inout Derived) -> Void
+        switch part {
+        case .kinds:
+            let kinds = KindCatalogue.builtIn.adding(definitions: objects)
+            change = { $0.kinds = kinds }
+        case .policy:
+            let policy = AccessPolicy(objects: objects)
+            change = { $0.policy = policy }
+        case .apiServices:
+            let table = APIServiceTable(objects: objects)
+            change = { $0.apiServices = table }
+        case .webhooks:
+            let table = WebhookTable(objects: objects)
+            change = { $0.webhooks = table }
+        }
+        derived.withLock { derived in
+            guard version >= derived.versions[part] ?? 0 else { return }
+            derived.versions[part] = version
+            change(&derived)
+        }
+    }
+}
+
+/// What is derived from stored objects and kept in memory.
+enum DerivedPart: CaseIterable {
+    case kinds, policy, apiServices, webhooks
+
+    /// Qualified names of the resources it is made of.
+    var resources: [String] {
+        switch self {
+        case .kinds: [Resource.definitions]
+        case .policy: AccessPolicy.resources
+        case .apiServices: [Resource.apiServices]
+        case .webhooks: WebhookTable.resources
+        }
     }
 }
 
@@ -55,12 +116,15 @@ enum Resource {
     static let secrets = "secrets"
     static let serviceAccounts = "serviceaccounts"
     static let definitions = "customresourcedefinitions.apiextensions.k8s.io"
+    static let apiServices = "apiservices.apiregistration.k8s.io"
     static let jobs = "jobs.batch"
     static let events = "events"
 }
 
 /// Options of a request that changes state.
 struct WriteOptions: Sendable {
+    /// Who asks; the server itself unless a request says otherwise.
+    var user = UserIdentity(name: "system:apiserver", groups: [AccessPolicy.masters])
     var isDryRun = false
     var validation = FieldValidation.warn
 }

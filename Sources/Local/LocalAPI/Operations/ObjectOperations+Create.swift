@@ -17,12 +17,35 @@ extension ObjectOperations {
             throw StatusError.badRequest(
                 "the namespace of the provided object does not match the namespace sent on the request")
         }
-        let object = decoded
+        try EscalationGuard(policy: cluster.policy, user: options.user).check(decoded, kind: kind, namespace: namespace)
+        let admitted = try await webhooksOnCreate(decoded, kind: kind, namespace: namespace, options: options)
+        let object = admitted.object ?? decoded
         let stored = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
             try insert(object, kind: kind, namespace: namespace, writer: writer)
         }
-        if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
-        return WriteOutcome(code: 201, object: stored, warnings: warnings)
+        if !options.isDryRun { try await cluster.didChange(kind) }
+        return WriteOutcome(code: 201, object: stored, warnings: warnings + admitted.warnings)
+    }
+
+    /// What webhooks make of a new object. They see it with its defaults and, a pod, with its account's token, but
+    /// before it has an identity.
+    private func webhooksOnCreate(
+        _ decoded: JSONValue, kind: KindDescription, namespace: String, options: WriteOptions
+    ) async throws -> WebhookAdmission.Outcome {
+        guard cluster.webhooks.concern(kind, subresource: "", operation: .create) else { return .init(warnings: []) }
+        var preview = decoded
+        if kind.isNamespaced { preview.set(.string(namespace), at: ["metadata", "namespace"]) }
+        preview = fillDefaults(preview, kind: kind)
+        let given = preview
+        let object = try await cluster.store.write(isDryRun: true) { writer in
+            let admission = Admission(operations: self, writer: writer)
+            if kind.isNamespaced { try admission.requireLiveNamespace(namespace, kind: kind, name: given.name) }
+            return try admission.preview(given, kind: kind)
+        }
+        return try await WebhookAdmission(operations: self).admit(
+            AdmissionCall(
+                kind: kind, subresource: "", operation: .create, namespace: kind.isNamespaced ? namespace : "",
+                name: object.name, object: object, old: nil, user: options.user, isDryRun: options.isDryRun))
     }
 
     /// Creates an object inside a transaction: identity, defaults, admission, rules.
@@ -44,7 +67,14 @@ extension ObjectOperations {
         guard try writer.get(address) == nil else { throw StatusError.alreadyExists(kind, name) }
         let stored = try writer.insert(object, at: address)
         try admission.didCreate(stored, kind: kind)
-        return stored
+        return try settled(stored, at: address, writer: writer)
+    }
+
+    /// The object once whatever follows from its change has been done in the same transaction.
+    func settled(_ object: JSONValue, at address: ObjectAddress, writer: StoreWriter) throws -> JSONValue {
+        guard address.resource == AggregatedRoles.resource else { return object }
+        try AggregatedRoles(writer: writer).settle()
+        return try writer.get(address)?.object() ?? object
     }
 
     private func chooseName(

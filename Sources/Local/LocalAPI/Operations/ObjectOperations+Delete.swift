@@ -13,6 +13,8 @@ struct DeleteOptions: Sendable {
         case orphan = "Orphan"
     }
 
+    /// Who asks; the server itself unless a request says otherwise.
+    var user = WriteOptions().user
     var gracePeriodSeconds: Int?
     var propagation = Propagation.background
     var uid: String?
@@ -30,10 +32,15 @@ extension ObjectOperations {
         _ kind: KindDescription, _ namespace: String, _ name: String, options: DeleteOptions
     ) async throws -> (object: JSONValue, isGone: Bool) {
         let address = address(kind, namespace, name)
-        let result = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
-            try delete(at: address, kind: kind, options: options, writer: writer)
+        var options = options
+        if cluster.webhooks.concern(kind, subresource: "", operation: .delete) {
+            options.uid = try await webhooksOnDelete(kind, address, options)
         }
-        if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
+        let chosen = options
+        let result = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
+            try delete(at: address, kind: kind, options: chosen, writer: writer)
+        }
+        if !options.isDryRun { try await cluster.didChange(kind) }
         return result
     }
 
@@ -41,6 +48,16 @@ extension ObjectOperations {
     func deleteCollection(
         _ kind: KindDescription, namespace: String?, selector: ObjectSelector, options: DeleteOptions
     ) async throws -> [JSONValue] {
+        if cluster.webhooks.concern(kind, subresource: "", operation: .delete) {
+            // Webhooks are asked about each, and none of them waits inside a transaction.
+            var deleted: [JSONValue] = []
+            for stored in try await list(kind, namespace: namespace, selector: selector).items {
+                let address = stored.address
+                deleted.append(
+                    try await delete(kind, address.namespace, address.name, options: options).object)
+            }
+            return deleted
+        }
         let deleted = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
             var deleted: [JSONValue] = []
             for stored in try writer.list(kind.qualifiedName, namespace: namespace) {
@@ -50,8 +67,21 @@ extension ObjectOperations {
             }
             return deleted
         }
-        if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
+        if !options.isDryRun { try await cluster.didChange(kind) }
         return deleted
+    }
+
+    /// Asks the webhooks about a deletion; gives the uid of the object that they agreed on.
+    private func webhooksOnDelete(
+        _ kind: KindDescription, _ address: ObjectAddress, _ options: DeleteOptions
+    ) async throws -> String {
+        let current = try await get(kind, address.namespace, address.name).object()
+        if let uid = options.uid, uid != current.uid { return uid }  // Refused below, with the reason.
+        _ = try await WebhookAdmission(operations: self).admit(
+            AdmissionCall(
+                kind: kind, subresource: "", operation: .delete, namespace: address.namespace, name: address.name,
+                object: nil, old: current, user: options.user, isDryRun: options.isDryRun))
+        return current.uid
     }
 
     private func delete(
@@ -119,6 +149,7 @@ extension ObjectOperations {
     ) throws -> JSONValue {
         if kind.qualifiedName == Resource.definitions { try removeInstances(of: object, writer: writer) }
         let removed = try writer.remove(address, last: object)
+        _ = try settled(removed, at: address, writer: writer)
         try releaseOwners(of: removed, writer: writer)
         return removed
     }

@@ -5,6 +5,9 @@ import MeshModel
 enum PatchKind: Sendable { case merge, json, strategic }
 
 extension ObjectOperations {
+    /// Times a change is shown to webhooks when the object keeps changing under it.
+    private static let webhookRoundsMax = 5
+
     /// Replaces an object, or one sub-resource of it.
     ///
     /// - Throws: `StatusError` 404 when absent, 409 when the given resourceVersion is stale, 422 for broken rules.
@@ -59,17 +62,54 @@ extension ObjectOperations {
         propose: @Sendable (JSONValue) throws -> (JSONValue, [String])
     ) async throws -> WriteOutcome {
         let address = address(kind, namespace, name)
-        let outcome = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
-            guard let current = try writer.get(address)?.object() else {
-                throw StatusError.notFound(kind, name)
-            }
+        let policy = cluster.policy
+        @Sendable func run(_ writer: StoreWriter) throws -> (current: JSONValue, outcome: WriteOutcome) {
+            guard let current = try writer.get(address)?.object() else { throw StatusError.notFound(kind, name) }
             let (proposed, more) = try propose(current)
-            let stored = try replace(
-                current, with: proposed, kind: kind, subresource: subresource, writer: writer)
-            return WriteOutcome(object: stored, warnings: warnings + more)
+            if proposed["rules"] != current["rules"] || proposed["roleRef"] != nil {
+                try EscalationGuard(policy: policy, user: options.user).check(
+                    proposed, kind: kind, namespace: namespace)
+            }
+            let stored = try replace(current, with: proposed, kind: kind, subresource: subresource, writer: writer)
+            return (current, WriteOutcome(object: stored, warnings: warnings + more))
         }
-        if kind.qualifiedName == Resource.definitions, !options.isDryRun { try await cluster.refreshKinds() }
+        let outcome: WriteOutcome
+        if cluster.webhooks.concern(kind, subresource: subresource?.rawValue ?? "", operation: .update) {
+            outcome = try await changeWithWebhooks(kind, namespace, name, subresource, options, run)
+        } else {
+            outcome = try await cluster.store.write(isDryRun: options.isDryRun) { try run($0).outcome }
+        }
+        if !options.isDryRun { try await cluster.didChange(kind) }
         return outcome
+    }
+
+    /// Tries a change without keeping it, shows the result to the webhooks, and makes the change with what they made
+    /// of it; begins anew when the object has changed meanwhile.
+    private func changeWithWebhooks(
+        _ kind: KindDescription, _ namespace: String, _ name: String, _ subresource: KindDescription.Subresource?,
+        _ options: WriteOptions, _ run: @Sendable (StoreWriter) throws -> (current: JSONValue, outcome: WriteOutcome)
+    ) async throws -> WriteOutcome {
+        let address = address(kind, namespace, name)
+        for _ in 0..<Self.webhookRoundsMax {
+            let (current, trial) = try await cluster.store.write(isDryRun: true) { try run($0) }
+            var object = trial.object
+            object.set(current.value(at: ["metadata", "resourceVersion"]), at: ["metadata", "resourceVersion"])
+            let admitted = try await WebhookAdmission(operations: self).admit(
+                AdmissionCall(
+                    kind: kind, subresource: subresource?.rawValue ?? "", operation: .update,
+                    namespace: address.namespace, name: name, object: object, old: current, user: options.user,
+                    isDryRun: options.isDryRun))
+            let wanted = admitted.object ?? object
+            let warnings = trial.warnings + admitted.warnings
+            let outcome = try await cluster.store.write(isDryRun: options.isDryRun) { writer -> WriteOutcome? in
+                guard let now = try writer.get(address)?.object() else { throw StatusError.notFound(kind, name) }
+                guard now.resourceVersion == current.resourceVersion else { return nil }
+                let stored = try replace(now, with: wanted, kind: kind, subresource: subresource, writer: writer)
+                return WriteOutcome(object: stored, warnings: warnings)
+            }
+            if let outcome { return outcome }
+        }
+        throw StatusError.conflict(kind, name)
     }
 
     /// Replaces an object inside a transaction. Changing nothing writes nothing, so that controllers that
@@ -98,7 +138,8 @@ extension ObjectOperations {
         {
             object.set(.int(Int64(generation + 1)), at: ["metadata", "generation"])
         }
-        return try writer.update(object, at: address, previous: current)
+        return try settled(
+            writer.update(object, at: address, previous: current), at: address, writer: writer)
     }
 
     private func checkPreconditions(

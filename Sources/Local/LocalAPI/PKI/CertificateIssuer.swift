@@ -36,11 +36,17 @@ struct CertificateIssuer {
         return CertificateIssuer(certificate: certificate, key: key)
     }
 
+    /// Reads an authority, or makes it when there is none that is good.
+    static func ensure(at pair: LocalPKI.KeyPair, name: String, now: Date) throws -> CertificateIssuer {
+        if let present = try load(pair, now: now) { return present }
+        return try make(at: pair, name: name, now: now)
+    }
+
     /// Makes a new self-signed authority and writes its files.
-    static func make(at pair: LocalPKI.KeyPair, now: Date) throws -> CertificateIssuer {
+    private static func make(at pair: LocalPKI.KeyPair, name: String, now: Date) throws -> CertificateIssuer {
         let made = PrivateKeyFile.make()
         let key = Certificate.PrivateKey(made.key)
-        let subject = try DistinguishedName { CommonName("linkerd-local-ca") }
+        let subject = try DistinguishedName { CommonName(name) }
         let certificate = try Certificate(
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
             notValidBefore: now.addingTimeInterval(-clockSkew),

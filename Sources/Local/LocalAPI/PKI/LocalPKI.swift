@@ -1,5 +1,6 @@
 // The certificates of the local cluster: one authority, one server certificate, client certificates for
-// the administrator and for each component, and the key that signs ServiceAccount tokens. Everything is
+// the administrator and for each component, the front proxy's own authority and certificate, and the key that
+// signs ServiceAccount tokens. Everything is
 // ECDSA P-256 in PEM (RFC 5280, RFC 5958). What exists, parses, is signed by the present authority and is
 // not about to expire is kept; all else is made again, so that calling twice changes nothing.
 
@@ -17,6 +18,11 @@ public struct LocalPKI: Sendable {
     public let apiServer: KeyPair
     /// The administrator's client certificate: CN `kubernetes-admin`, O `system:masters`.
     public let admin: KeyPair
+    /// The authority of the front proxy alone (`front-proxy-ca.crt`, `front-proxy-ca.key`): whoever it signs for may
+    /// name any user to an aggregated API.
+    public let frontProxyAuthority: KeyPair
+    /// The API server's client certificate towards aggregated APIs: CN `front-proxy-client`.
+    public let frontProxy: KeyPair
     /// The key that signs ServiceAccount tokens, PKCS #8 in PEM (`sa.key`).
     public let serviceAccountKeyPath: String
     /// Its public half (`sa.pub`).
@@ -59,11 +65,11 @@ public struct LocalPKI: Sendable {
         let pki = LocalPKI(directory: stateDirectory + "/pki")
         try FileManager.default.createDirectory(
             atPath: pki.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        var issuer = try CertificateIssuer.load(pki.authority, now: now)
-        if issuer == nil { issuer = try CertificateIssuer.make(at: pki.authority, now: now) }
-        guard let issuer else {
-            throw LocalPKIError(kind: .authorityUnusable, file: pki.authority.certificatePath)
-        }
+        let issuer = try CertificateIssuer.ensure(at: pki.authority, name: "linkerd-local-ca", now: now)
+        let frontProxy = try CertificateIssuer.ensure(
+            at: pki.frontProxyAuthority, name: "linkerd-local-front-proxy-ca", now: now)
+        try frontProxy.ensure(
+            pki.frontProxy, subject: .client(name: FrontProxy.commonName, organizations: []), now: now)
         let names = serverNames(clusterDomain: clusterDomain) + serverAddresses + extraServerNames
         try issuer.ensure(pki.apiServer, subject: .server(names: names), now: now)
         try issuer.ensure(
@@ -129,6 +135,8 @@ public struct LocalPKI: Sendable {
         authority = KeyPair(directory: directory, name: "ca")
         apiServer = KeyPair(directory: directory, name: "apiserver")
         admin = KeyPair(directory: directory, name: "admin")
+        frontProxyAuthority = KeyPair(directory: directory, name: "front-proxy-ca")
+        frontProxy = KeyPair(directory: directory, name: "front-proxy-client")
         serviceAccountKeyPath = directory + "/sa.key"
         serviceAccountPublicKeyPath = directory + "/sa.pub"
     }

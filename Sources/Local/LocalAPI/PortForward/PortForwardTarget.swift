@@ -38,10 +38,8 @@ struct PortForwardGate: Sendable {
     let router: Router
 
     /// - Throws: `StatusError` as a plain request for the same would get.
-    func admit(_ target: PortForwardTarget, headers: HTTPHeaders, certificate: ClientCertificate?)
-        async throws
-    {
-        _ = try await router.authenticator.identify(headers: headers, path: ["api"], certificate: certificate)
+    func admit(_ target: PortForwardTarget, head: HTTPRequestHead, certificate: ClientCertificate?) async throws {
+        _ = try await router.authorize(head, path: ["api"], certificate: certificate)
         _ = try await podUID(target)
     }
 

@@ -17,7 +17,7 @@ struct PortForwardUpgrades: Sendable {
             guard let chosen = Self.choose(head.headers) else { return false }
             if chosen == PortForwardProtocol.channels, target.ports.isEmpty { return false }
         }
-        try await gate.admit(target, headers: head.headers, certificate: ClientCertificate.of(channel))
+        try await gate.admit(target, head: head, certificate: ClientCertificate.of(channel))
         return true
     }
 

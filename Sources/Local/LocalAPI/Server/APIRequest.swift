@@ -27,6 +27,8 @@ struct APIRequest: Sendable {
     let user: UserIdentity
     /// Whether the path ended in a slash, which a proxied request must keep.
     let endsWithSlash: Bool
+    /// Path and query as they came, for a request that is passed on.
+    let uri: String
 
     init(head: HTTPRequestHead, body: ByteBuffer, user: UserIdentity) {
         let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -34,6 +36,7 @@ struct APIRequest: Sendable {
         path = Self.segments(String(parts.first ?? "/"))
         query = parts.count < 2 ? [] : Self.parameters(parts[1])
         endsWithSlash = parts.first?.hasSuffix("/") ?? false
+        uri = head.uri
         headers = head.headers
         self.body = body
         self.user = user
@@ -44,7 +47,8 @@ struct APIRequest: Sendable {
         path.split(separator: "/").map { $0.removingPercentEncoding ?? String($0) }
     }
 
-    private static func parameters(_ text: Substring) -> [(name: String, value: String)] {
+    /// The parameters of a query, in order, percent-decoded.
+    static func parameters(_ text: Substring) -> [(name: String, value: String)] {
         text.split(separator: "&").map { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             func decode(_ part: Substring) -> String {

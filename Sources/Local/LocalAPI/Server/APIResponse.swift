@@ -24,7 +24,9 @@ enum APIResponse: Sendable {
     ) -> APIResponse {
         var headers = [("Content-Type", contentType)]
         for warning in warnings {
-            let quoted = warning.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+            // Texts of webhooks come from elsewhere and must not be able to end the header.
+            let line = String(warning.map { $0.isNewline || ($0.asciiValue ?? 32) < 32 ? " " : $0 })
+            let quoted = line.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
             headers.append(("Warning", "299 - \"\(quoted)\""))
         }
         return .full(status: status, headers: headers, body: body)

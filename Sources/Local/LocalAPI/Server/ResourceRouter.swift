@@ -117,6 +117,7 @@ extension APIRequest {
 
     func writeOptions() throws(StatusError) -> WriteOptions {
         var options = WriteOptions()
+        options.user = user
         if let text = parameter("fieldValidation"), !text.isEmpty {
             guard let validation = FieldValidation(rawValue: text) else {
                 throw .badRequest("fieldValidation must be Ignore, Warn or Strict")
@@ -152,6 +153,7 @@ extension APIRequest {
     func deleteOptions() throws(StatusError) -> DeleteOptions {
         let document = body.readableBytes > 0 ? try document() : [:]
         var options = DeleteOptions()
+        options.user = user
         options.gracePeriodSeconds =
             document["gracePeriodSeconds"]?.intValue ?? parameter("gracePeriodSeconds").flatMap { Int($0) }
         let policy = document["propagationPolicy"]?.stringValue ?? parameter("propagationPolicy") ?? ""

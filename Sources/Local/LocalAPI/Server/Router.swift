@@ -3,7 +3,8 @@ import MeshModel
 import NIOCore
 import NIOHTTP1
 
-/// Turns requests into answers: authentication, then discovery, reviews or resources.
+/// Turns requests into answers: authentication and authorization, then an aggregated API, discovery,
+/// reviews or resources.
 struct Router: Sendable {
     let cluster: Cluster
     let authenticator: Authenticator
@@ -16,9 +17,8 @@ struct Router: Sendable {
     {
         do {
             let path = APIRequest.segments(String(head.uri.prefix { $0 != "?" }))
-            let user = try await authenticator.identify(
-                headers: head.headers, path: path, certificate: certificate)
-            return try await dispatch(APIRequest(head: head, body: body, user: user))
+            let question = try await authorize(head, path: path, certificate: certificate)
+            return try await dispatch(APIRequest(head: head, body: body, user: question.user), verb: question.verb)
         } catch let error as StatusError {
             return .failure(error)
         } catch {
@@ -27,9 +27,26 @@ struct Router: Sendable {
         }
     }
 
-    private func dispatch(_ request: APIRequest) async throws -> APIResponse {
+    /// Finds out who asks for what, and whether it may.
+    ///
+    /// - Throws: `StatusError` 401 or 403.
+    func authorize(
+        _ head: HTTPRequestHead, path: [String], certificate: ClientCertificate?
+    ) async throws(StatusError) -> AccessQuestion {
+        let real = try await authenticator.identify(headers: head.headers, path: path, certificate: certificate)
+        let policy = cluster.policy
+        let user = try Impersonation(policy: policy).user(real, headers: head.headers)
+        let question = AccessQuestion(user: user, method: head.method, uri: head.uri)
+        guard policy.decide(question).isAllowed else { throw .forbidden(question) }
+        return question
+    }
+
+    private func dispatch(_ request: APIRequest, verb: String) async throws -> APIResponse {
         let path = request.path
-        let discovery = Discovery(kinds: cluster.kinds)
+        if let api = cluster.apiServices.api(for: path) {
+            return try await AggregationProxy(cluster: cluster).respond(request, api: api, verb: verb)
+        }
+        let discovery = Discovery(kinds: cluster.kinds, aggregated: cluster.apiServices)
         switch path.first {
         case nil: return .json(discovery.rootPaths)
         case "healthz", "livez", "readyz": return .text("ok")

@@ -13,6 +13,9 @@ final class UpgradeGateHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether an upgrade is to be granted; asked at most once, on the channel's loop.
     typealias Decision = @Sendable (any Channel, HTTPRequestHead) -> EventLoopFuture<Bool>
 
+    /// Carries the protocol of an upgrade that was refused, for whoever answers the plain request.
+    static let refusedHeader = "X-Local-Refused-Upgrade"
+
     private let decide: Decision
     private var held: [HTTPServerRequestPart] = []
     private var isDeciding = false
@@ -50,6 +53,8 @@ final class UpgradeGateHandler: ChannelDuplexHandler, RemovableChannelHandler {
         for part in held {
             var part = part
             if !isGranted, case .head(var head) = part {
+                let wanted = head.headers.first(name: "Upgrade") ?? ""
+                head.headers.replaceOrAdd(name: Self.refusedHeader, value: wanted)
                 head.headers.remove(name: "Upgrade")
                 head.headers.remove(name: "Connection")
                 part = .head(head)

@@ -71,6 +71,9 @@ final class WatchHub: Sendable {
         }
     }
 
+    /// Whether every stream has ended for good.
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
     /// How many watchers there are.
     var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 

@@ -4,70 +4,18 @@ import Foundation
 import MeshModel
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// Passes requests on to pods.
 struct HTTPProxying {
     let cluster: Cluster
     let operations: ObjectOperations
 
-    /// How long a pod may take to accept the connection.
-    static let connectTimeout = TimeAmount.seconds(5)
-
-    private static let hopByHop: Set<String> = [
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-        "transfer-encoding",
-        "upgrade", "authorization", "host", "content-length", "expect",
-    ]
-
     func respond(_ call: SubresourceCall) async throws -> APIResponse {
         let (host, port) = try await address(call)
         let head = Self.head(call, host: host, port: port)
-        return .stream { stream in
-            let upstream = try await Self.connect(host: host, port: port)
-            try await Self.exchange(upstream, head: head, body: call.request.body, to: stream)
-        }
-    }
-
-    private typealias Upstream = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
-
-    private static func connect(host: String, port: Int) async throws -> Upstream {
-        do {
-            return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(connectTimeout)
-                .connect(host: host, port: port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try Upstream(wrappingChannelSynchronously: channel)
-                    }
-                }
-        } catch {
-            throw StatusError.unavailable("error trying to reach service: dial tcp \(host):\(port): \(error)")
-        }
-    }
-
-    private static func exchange(
-        _ upstream: Upstream, head: HTTPRequestHead, body: ByteBuffer, to stream: ResponseStream
-    ) async throws {
-        try await upstream.executeThenClose { inbound, outbound in
-            try await outbound.write(.head(head))
-            if body.readableBytes > 0 { try await outbound.write(.body(.byteBuffer(body))) }
-            try await outbound.write(.end(nil))
-            for try await part in inbound {
-                switch part {
-                case .head(let answer):
-                    let headers = answer.headers.filter { !hopByHop.contains($0.name.lowercased()) }
-                    try await stream.start(
-                        status: Int(answer.status.code), headers: headers.map { ($0.name, $0.value) })
-                case .body(let piece): try await stream.write(piece)
-                case .end: return
-                }
-            }
-            if !stream.isStarted {
-                throw StatusError.unavailable(
-                    "error trying to reach service: the connection ended without an answer")
-            }
-        }
+        let exchange = UpstreamExchange(
+            target: UpstreamTarget(host: host, port: port), head: head, body: call.request.body)
+        return .stream { stream in try await exchange.run(to: stream) }
     }
 
     private static func head(_ call: SubresourceCall, host: String, port: Int) -> HTTPRequestHead {
@@ -79,7 +27,7 @@ struct HTTPProxying {
                 "?" + request.query.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
         }
         var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: uri)
-        for (name, value) in request.headers where !hopByHop.contains(name.lowercased()) {
+        for (name, value) in request.headers where !UpstreamExchange.notForwarded.contains(name.lowercased()) {
             head.headers.add(name: name, value: value)
         }
         head.headers.add(name: "Host", value: "\(host):\(port)")
@@ -122,25 +70,13 @@ struct HTTPProxying {
     }
 
     private func endpoint(of service: JSONValue, port: String) async throws -> (host: String, port: Int) {
-        let ports = service.value(at: ["spec", "ports"])?.arrayValue ?? []
-        let wanted =
-            port.isEmpty
-            ? ports.first
-            : ports.first { $0["name"]?.stringValue == port || $0["port"]?.intValue == Int(port) }
-        guard let wanted, let kind = cluster.kinds.kind(qualifiedName: Resource.endpoints) else {
+        do {
+            return try await ServiceAddress(cluster: cluster).resolve(
+                namespace: service.namespace, name: service.name, port: port)
+        } catch ServiceAddress.Problem.portNotFound {
             throw StatusError.badRequest("service \"\(service.name)\" has no port \"\(port)\"")
+        } catch is ServiceAddress.Problem {
+            throw StatusError.unavailable("no endpoints available for service \"\(service.name)\"")
         }
-        let noEndpoints = StatusError.unavailable("no endpoints available for service \"\(service.name)\"")
-        // A service without an Endpoints object has no endpoints.
-        let stored = try? await operations.get(kind, service.namespace, service.name)
-        guard let endpoints = try stored?.object() else { throw noEndpoints }
-        for subset in endpoints["subsets"]?.arrayValue ?? [] {
-            let match = (subset["ports"]?.arrayValue ?? []).first {
-                ($0["name"]?.stringValue ?? "") == (wanted["name"]?.stringValue ?? "")
-            }
-            let address = subset["addresses"]?.arrayValue?.randomElement()?["ip"]?.stringValue
-            if let number = match?["port"]?.intValue, let address { return (address, number) }
-        }
-        throw noEndpoints
     }
 }

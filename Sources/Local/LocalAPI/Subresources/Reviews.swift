@@ -15,28 +15,14 @@ struct Reviews {
             return try await answer(request, kind: "TokenReview", tokenReview)
         case ("authentication.k8s.io", "selfsubjectreviews"):
             return try await answer(request, kind: "SelfSubjectReview") { _ in
-                ["userInfo": userInformation(request.user)]
+                ["userInfo": request.user.document]
             }
-        case ("authorization.k8s.io", "selfsubjectaccessreviews"):
-            return try await answer(request, kind: "SelfSubjectAccessReview") { _ in allowed }
-        case ("authorization.k8s.io", "subjectaccessreviews"):
-            return try await answer(request, kind: "SubjectAccessReview") { _ in allowed }
-        case ("authorization.k8s.io", "localsubjectaccessreviews"):
-            return try await answer(request, kind: "LocalSubjectAccessReview") { _ in allowed }
-        case ("authorization.k8s.io", "selfsubjectrulesreviews"):
-            return try await answer(request, kind: "SelfSubjectRulesReview") { _ in
-                [
-                    "resourceRules": [["verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]]],
-                    "nonResourceRules": [["verbs": ["*"], "nonResourceURLs": ["*"]]], "incomplete": false,
-                ]
-            }
+        case ("authorization.k8s.io", _):
+            let reviews = AccessReviews(policy: router.cluster.policy, user: request.user)
+            guard let kind = AccessReviews.kinds[path.last ?? ""] else { return nil }
+            return try await answer(request, kind: kind) { review in try reviews.status(of: review, path: path) }
         default: return nil
         }
-    }
-
-    /// Whoever is authenticated may do everything: the local cluster has one person in it.
-    private var allowed: JSONValue {
-        ["allowed": true, "reason": "every authenticated user is authorized in the local cluster"]
     }
 
     private func answer(
@@ -60,19 +46,8 @@ struct Reviews {
             return ["authenticated": false, "user": [:], "error": "invalid bearer token"]
         }
         return [
-            "authenticated": true, "user": userInformation(known.user),
+            "authenticated": true, "user": known.user.document,
             "audiences": .array(known.audiences.map { .string($0) }),
         ]
-    }
-
-    private func userInformation(_ user: UserIdentity) -> JSONValue {
-        var information: JSONValue = [
-            "username": .string(user.name), "groups": .array(user.groups.map { .string($0) }),
-        ]
-        if !user.uid.isEmpty { information["uid"] = .string(user.uid) }
-        if !user.extra.isEmpty {
-            information["extra"] = .object(user.extra.mapValues { .array($0.map { .string($0) }) })
-        }
-        return information
     }
 }

@@ -112,6 +112,7 @@ struct SubresourceRouter {
         }
         let document = try call.request.document()
         var options = DeleteOptions()
+        options.user = call.request.user
         options.gracePeriodSeconds = document.value(at: ["deleteOptions", "gracePeriodSeconds"])?.intValue
         options.isDryRun = try call.request.writeOptions().isDryRun
         _ = try await operations.delete(call.target.kind, call.namespace, call.name, options: options)
