@@ -190,7 +190,8 @@ let cli: [Target] = [
     lib(
         "MeshCLI", "CLI",
         [
-            "MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshWebSocket", "Injector", "LocalCluster", protobuf,
+            "MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshWebSocket", "Identity", "Injector", "LocalCluster",
+            protobuf,
             grpcCore, grpcProtobuf, grpcPosix, arguments, yams, nioCore, nioPosix, logging,
         ])
 ]

@@ -51,6 +51,43 @@ import Testing
         #expect(twice.document == once.document)
     }
 
+    @Test("With trust anchors, proxies are told who they are; a controller's own proxy asks it on loopback")
+    func identity() throws {
+        var values = Self.values
+        values.trustAnchorsPEM = "PEM"
+        func environment(_ component: String?) throws -> [String: String] {
+            var pod: JSONValue = [
+                "kind": "Pod", "metadata": ["name": "a"], "spec": ["containers": [["name": "app"]]],
+            ]
+            if let component {
+                pod.set(.string(component), at: ["metadata", "labels", "linkerd.io/control-plane-component"])
+            }
+            let injected = ProxyInjection(values: values).inject(pod).document
+            #expect(
+                injected.value(at: ["metadata", "annotations", "linkerd.io/identity-mode"]) == "default")
+            let volumes = injected.value(at: ["spec", "volumes"])?.arrayValue ?? []
+            #expect(volumes.contains { $0["name"] == "linkerd-identity-token" })
+            let proxy = try #require(injected.value(at: ["spec", "containers"])?.arrayValue?.last)
+            return Dictionary(
+                (proxy["env"]?.arrayValue ?? []).compactMap { entry in
+                    entry["name"]?.stringValue.flatMap { name in entry["value"]?.stringValue.map { (name, $0) } }
+                }, uniquingKeysWith: { $1 })
+        }
+        let web = try environment(nil)
+        #expect(web["LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS"] == "PEM")
+        #expect(web["LINKERD2_PROXY_IDENTITY_DISABLED"] == nil)
+        #expect(
+            web["LINKERD2_PROXY_IDENTITY_LOCAL_NAME"]
+                == "$(_pod_sa).$(_pod_ns).serviceaccount.identity.linkerd.cluster.local")
+        #expect(
+            web["LINKERD2_PROXY_IDENTITY_SVC_ADDR"] == "linkerd-identity-headless.linkerd.svc.cluster.local.:8080")
+        #expect(
+            web["LINKERD2_PROXY_DESTINATION_SVC_NAME"]
+                == "linkerd-destination.linkerd.serviceaccount.identity.linkerd.cluster.local")
+        #expect(try environment("identity")["LINKERD2_PROXY_IDENTITY_SVC_ADDR"] == "localhost.:8080")
+        #expect(try environment("destination")["LINKERD2_PROXY_DESTINATION_SVC_ADDR"] == "localhost.:8086")
+    }
+
     static var values: InjectionValues {
         var values = InjectionValues()
         values.proxyVersion = "test"

@@ -1,20 +1,28 @@
 package import ArgumentParser
 import Foundation
 import Injector
+import MeshKubernetes
 
 /// `linkerd inject`: adds the proxy to workloads in a manifest.
-package struct InjectCommand: ParsableCommand {
+package struct InjectCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "inject",
         abstract: "Add the Linkerd proxy to Kubernetes workloads.",
         discussion: """
-            Reads manifests from files, directories or standard input (-), and writes them to standard output.
+            Reads manifests from files, directories or standard input (-), and writes them to standard output. The
+            trust anchors come from the cluster; with --ignore-cluster the proxies have no identity, and their traffic
+            is not encrypted.
 
             Example: linkerd inject --manual deploy/examples/emojivoto.yaml | kubectl apply -f -
             """)
 
     @Flag(help: "Write the whole proxy into the manifest.")
     var manual = false
+
+    @Flag(help: "Use the defaults, without identity, instead of the cluster's values.")
+    var ignoreCluster = false
+
+    @OptionGroup var global: GlobalOptions
 
     @Argument(help: "Manifest files, directories, or - for standard input.", completion: .file())
     var paths: [String]
@@ -28,10 +36,36 @@ package struct InjectCommand: ParsableCommand {
         }
     }
 
-    package func run() throws {
-        try ManifestTransform.run(paths, failureWord: "inject") { text in
-            try ProxyInjection(values: InjectionValues()).injectYAML(text)
+    package func run() async throws {
+        let injection = ProxyInjection(values: try await values())
+        try ManifestTransform.run(paths, failureWord: "inject") { text in try injection.injectYAML(text) }
+    }
+
+    private func values() async throws -> InjectionValues {
+        var values = InjectionValues()
+        values.controlPlaneNamespace = try global.controlPlaneNamespace()
+        guard !ignoreCluster else { return values }
+        do {
+            let client = try KubernetesClient(config: try global.kubernetesConfig(), logger: global.logger)
+            do {
+                let credentials = MeshCredentials(client: client, namespace: values.controlPlaneNamespace)
+                values.trustAnchorsPEM = try await credentials.trustAnchors()
+            } catch {
+                await client.shutdown()
+                throw error
+            }
+            await client.shutdown()
+        } catch {
+            Terminal.say("cannot read the cluster's trust anchors: \(error)\nuse --ignore-cluster to inject without identity")
+            throw ExitCode(1)
         }
+        guard values.trustAnchorsPEM != nil else {
+            Terminal.say(
+                "ConfigMap \(MeshCredentials.trustRootsConfigMap) is not in namespace \(values.controlPlaneNamespace): "
+                    + "install Linkerd first, or use --ignore-cluster to inject without identity")
+            throw ExitCode(1)
+        }
+        return values
     }
 }
 

@@ -7,6 +7,8 @@ import MeshModel
 struct DemoInstaller {
     /// Between two looks at the workloads.
     static let pollInterval: Duration = .milliseconds(500)
+    /// Sorts before all other templates, and must be applied before them.
+    private static let namespaceFile = "00-namespace"
 
     let client: KubernetesClient
     let deployDirectory: String
@@ -15,18 +17,29 @@ struct DemoInstaller {
     /// Applies the manifests in order.
     func install() async throws {
         let applier = ManifestApplier(client: client)
+        var values = InjectionValues()
         for chart in ["linkerd-control-plane", "linkerd-viz"] {
             say("installing \(chart)")
             let directory = "\(deployDirectory)/charts/\(chart)/templates"
             for name in try FileManager.default.contentsOfDirectory(atPath: directory).sorted() {
                 guard name.hasSuffix(".yaml") else { continue }
-                try await applier.apply(yaml: try text("\(directory)/\(name)"))
+                if name.hasPrefix(Self.namespaceFile) {
+                    try await applier.apply(yaml: try text("\(directory)/\(name)"))
+                    guard values.trustAnchorsPEM == nil else { continue }
+                    let credentials = MeshCredentials(client: client, namespace: values.controlPlaneNamespace)
+                    values.trustAnchorsPEM = try await credentials.ensure(trustDomain: values.trustDomain, now: .now)
+                } else {
+                    // The controllers are meshed as everything else: what they are asked is encrypted and counted.
+                    try await apply(try text("\(directory)/\(name)"), applier, values)
+                }
             }
         }
         say("installing emojivoto, meshed")
-        let injected = try ProxyInjection(values: InjectionValues()).injectYAML(
-            try text("\(deployDirectory)/examples/emojivoto.yaml"))
-        try await applier.apply(yaml: injected.yaml)
+        try await apply(try text("\(deployDirectory)/examples/emojivoto.yaml"), applier, values)
+    }
+
+    private func apply(_ yaml: String, _ applier: ManifestApplier, _ values: InjectionValues) async throws {
+        try await applier.apply(yaml: try ProxyInjection(values: values).injectYAML(yaml).yaml)
     }
 
     private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }

@@ -6,6 +6,11 @@ public struct InjectionValues: Sendable, Equatable {
     public var controlPlaneNamespace = "linkerd"
     /// DNS suffix of the cluster.
     public var clusterDomain = "cluster.local"
+    /// Last part of every workload's identity.
+    public var trustDomain = "cluster.local"
+    /// The certificates, in PEM, that all others must chain to; `nil` leaves proxies without identity, and
+    /// their traffic unencrypted.
+    public var trustAnchorsPEM: String?
     /// Networks whose addresses the proxy looks up at the control plane, as CIDRs with commas.
     public var clusterNetworks = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16"
     /// Repository and tag of the proxy's image.

@@ -42,6 +42,11 @@ struct ProxySettings {
 /// Builds `linkerd-init` and `linkerd-proxy`.
 struct ProxyContainers {
     static let lockVolume = "linkerd-proxy-init-xtables-lock"
+    static let tokenVolume = "linkerd-identity-token"
+    /// Where the proxy finds the token that it shows the identity controller.
+    private static let tokenDirectory = "/var/run/secrets/tokens"
+    /// Who the token is for; no other service takes it.
+    private static let tokenAudience = "identity.l5d.io"
 
     let settings: ProxySettings
     let template: JSONValue
@@ -101,7 +106,26 @@ struct ProxyContainers {
             "terminationMessagePolicy": "FallbackToLogsOnError",
         ]
         if let resources = resources() { container["resources"] = resources }
+        if settings.values.trustAnchorsPEM != nil {
+            container["volumeMounts"] = [
+                ["mountPath": .string(Self.tokenDirectory), "name": .string(Self.tokenVolume)]
+            ]
+        }
         return container
+    }
+
+    /// Volumes of both containers.
+    func volumes() -> [JSONValue] {
+        let lock: JSONValue = ["emptyDir": [:], "name": .string(Self.lockVolume)]
+        guard settings.values.trustAnchorsPEM != nil else { return [lock] }
+        let token: JSONValue = [
+            "audience": .string(Self.tokenAudience), "expirationSeconds": 86_400,
+            "path": "linkerd-identity-token",
+        ]
+        return [
+            lock,
+            ["name": .string(Self.tokenVolume), "projected": ["sources": [["serviceAccountToken": token]]]],
+        ]
     }
 
     private func resources() -> JSONValue? {
@@ -128,9 +152,10 @@ struct ProxyContainers {
         let downward = [
             field("_pod_name", "metadata.name"), field("_pod_ns", "metadata.namespace"),
             field("_pod_nodeName", "spec.nodeName"),
-        ]
+        ] + (settings.values.trustAnchorsPEM == nil ? [] : [field("_pod_sa", "spec.serviceAccountName")])
         let ips = field("LINKERD2_PROXY_INBOUND_IPS", "status.podIPs")
-        let pairs = destinationEnvironment() + listenEnvironment() + optionalEnvironment()
+        let pairs =
+            destinationEnvironment() + listenEnvironment() + identityEnvironment() + optionalEnvironment()
         return downward
             + pairs.map { ["name": .string("LINKERD2_PROXY_" + $0), "value": .string($1)] } + [ips]
     }
@@ -138,11 +163,10 @@ struct ProxyContainers {
     private func destinationEnvironment() -> [(String, String)] {
         let values = settings.values
         let suffixes = settings.isTrue("enable-external-profiles") ? "." : "svc.\(values.clusterDomain)."
-        let service = "linkerd-dst-headless.\(values.controlPlaneNamespace).svc.\(values.clusterDomain)."
         return [
             ("LOG", settings.text("proxy-log-level") ?? values.logLevel),
             ("LOG_FORMAT", settings.text("proxy-log-format") ?? values.logFormat),
-            ("DESTINATION_SVC_ADDR", "\(service):8086"),
+            ("DESTINATION_SVC_ADDR", controller("destination", service: "linkerd-dst-headless", port: 8_086)),
             ("DESTINATION_PROFILE_NETWORKS", values.clusterNetworks),
             ("DESTINATION_PROFILE_SUFFIXES", suffixes),
             (
@@ -168,8 +192,31 @@ struct ProxyContainers {
                 "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION",
                 PodTemplate.resolvingNames(in: opaque, of: template)
             ),
-            ("IDENTITY_DISABLED", "disabled"),
         ].filter { !$0.1.isEmpty }
+    }
+
+    /// Where a controller is: inside its own pod on loopback, since it serves its own proxy too.
+    private func controller(_ component: String, service: String, port: Int) -> String {
+        let values = settings.values
+        let own = template.value(at: ["metadata", "labels", "linkerd.io/control-plane-component"])
+        if own?.stringValue == component { return "localhost.:\(port)" }
+        return "\(service).\(values.controlPlaneNamespace).svc.\(values.clusterDomain).:\(port)"
+    }
+
+    private func identityEnvironment() -> [(String, String)] {
+        guard let anchors = settings.values.trustAnchorsPEM else { return [("IDENTITY_DISABLED", "disabled")] }
+        let values = settings.values
+        func name(_ account: String, _ namespace: String) -> String {
+            "\(account).\(namespace).serviceaccount.identity.\(values.controlPlaneNamespace).\(values.trustDomain)"
+        }
+        return [
+            ("IDENTITY_TRUST_ANCHORS", anchors),
+            ("IDENTITY_TOKEN_FILE", Self.tokenDirectory + "/linkerd-identity-token"),
+            ("IDENTITY_SVC_ADDR", controller("identity", service: "linkerd-identity-headless", port: 8_080)),
+            ("IDENTITY_LOCAL_NAME", name("$(_pod_sa)", "$(_pod_ns)")),
+            ("IDENTITY_SVC_NAME", name("linkerd-identity", values.controlPlaneNamespace)),
+            ("DESTINATION_SVC_NAME", name("linkerd-destination", values.controlPlaneNamespace)),
+        ]
     }
 
     private func optionalEnvironment() -> [(String, String)] {

@@ -90,7 +90,8 @@ public struct ProxyInjection: Sendable {
         let containers = ProxyContainers(settings: settings, template: template)
         var pod = template
         pod.set(.string(values.createdBy), at: ["metadata", "annotations", "linkerd.io/created-by"])
-        pod.set("disabled", at: ["metadata", "annotations", "linkerd.io/identity-mode"])
+        let mode = values.trustAnchorsPEM == nil ? "disabled" : "default"
+        pod.set(.string(mode), at: ["metadata", "annotations", "linkerd.io/identity-mode"])
         pod.set(.string(settings.proxyVersion), at: ["metadata", "annotations", "linkerd.io/proxy-version"])
         pod.set(
             .string(values.controlPlaneNamespace), at: ["metadata", "labels", "linkerd.io/control-plane-ns"])
@@ -102,8 +103,7 @@ public struct ProxyInjection: Sendable {
         }
         Self.append(containers.initContainer(), to: "initContainers", of: &pod)
         Self.append(containers.proxyContainer(), to: "containers", of: &pod)
-        Self.append(
-            ["emptyDir": [:], "name": .string(ProxyContainers.lockVolume)], to: "volumes", of: &pod)
+        for volume in containers.volumes() { Self.append(volume, to: "volumes", of: &pod) }
         return pod
     }
 

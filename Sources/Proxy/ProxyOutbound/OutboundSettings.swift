@@ -42,7 +42,10 @@ struct OutboundSettings {
         if inboundIPs.contains(where: { $0.ipBytes == bytes }) {
             return (nil, SeriesLabels.noTLS(.loopback))  // The pod talks to itself.
         }
-        guard let name = endpoint.tlsIdentity, !name.isEmpty else {
+        // Behind a port whose bytes the peer does not look at, TLS of ours would reach the application; it takes
+        // the transport header.
+        let takesHeader = endpoint.protocolHint.opaqueTransportPort != nil
+        guard !takesHeader, let name = endpoint.tlsIdentity, !name.isEmpty else {
             return (nil, SeriesLabels.noTLS(.notProvidedByServiceDiscovery))
         }
         let options = TLSClientOptions(serverIdentity: name, serverName: endpoint.serverName)
