@@ -18,7 +18,7 @@ struct DemoInstaller {
     func install() async throws {
         let applier = ManifestApplier(client: client)
         var values = InjectionValues()
-        for chart in ["linkerd-control-plane", "linkerd-viz"] {
+        for chart in ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"] {
             say("installing \(chart)")
             let directory = "\(deployDirectory)/charts/\(chart)/templates"
             for name in try FileManager.default.contentsOfDirectory(atPath: directory).sorted() {

@@ -27,6 +27,10 @@ package struct ClusterState: Sendable {
     /// The owners of replica sets and jobs.
     private var owners: [OwnerKey: PodFacts.Owner] = [:]
     private var namespaceOpaquePorts: [String: PortList] = [:]
+    /// Service profiles by the service they speak of, then by their own namespace.
+    private var profiles: [ObjectKey: [String: ServiceProfile]] = [:]
+    private var splits: [ObjectKey: TrafficSplit] = [:]
+    private var splitsByService: [ObjectKey: Set<ObjectKey>] = [:]
 
     private var slicesByService: [ObjectKey: Set<ObjectKey>] = [:]
     private var slicesByPod: [ObjectKey: Set<ObjectKey>] = [:]
@@ -40,7 +44,8 @@ package struct ClusterState: Sendable {
     package var counts: [(kind: String, count: Int)] {
         [
             ("service", services.count), ("endpointslice", slices.count), ("pod", pods.count),
-            ("owner", owners.count),
+            ("owner", owners.count), ("serviceprofile", profiles.values.reduce(0) { $0 + $1.count }),
+            ("trafficsplit", splits.count),
         ]
     }
 }
@@ -123,6 +128,35 @@ extension ClusterState {
         return topics
     }
 
+    /// - Parameters:
+    ///   - service: whom the profile speaks of.
+    ///   - namespace: of the profile itself: its clients' or its service's.
+    package mutating func setProfile(
+        of service: ObjectKey, in namespace: String, _ profile: ServiceProfile?
+    ) -> Set<Topic> {
+        guard profiles[service]?[namespace] != profile else { return [] }
+        profiles[service, default: [:]][namespace] = profile
+        if profiles[service]?.isEmpty == true { profiles[service] = nil }
+        return topics(ofService: service)
+    }
+
+    package mutating func setSplit(_ key: ObjectKey, _ split: TrafficSplit?) -> Set<Topic> {
+        guard splits[key] != split else { return [] }
+        var topics: Set<Topic> = []
+        if let old = splits[key] {
+            let service = ObjectKey(namespace: key.namespace, name: old.service)
+            Self.remove(key, from: &splitsByService, at: service)
+            topics.formUnion(self.topics(ofService: service))
+        }
+        splits[key] = split
+        if let split {
+            let service = ObjectKey(namespace: key.namespace, name: split.service)
+            splitsByService[service, default: []].insert(key)
+            topics.formUnion(self.topics(ofService: service))
+        }
+        return topics
+    }
+
     private func topics(ofService key: ObjectKey) -> Set<Topic> {
         var topics: Set<Topic> = [.service(key)]
         for ip in Self.clusterAddresses(services[key]) { topics.insert(.address(ip)) }
@@ -177,7 +211,9 @@ extension ClusterState {
     package func view(of key: ObjectKey) -> ServiceView {
         var view = ServiceView(
             service: services[key], slices: [], pods: [:],
-            namespaceOpaquePorts: namespaceOpaquePorts[key.namespace])
+            namespaceOpaquePorts: namespaceOpaquePorts[key.namespace], profiles: profiles[key] ?? [:],
+            // Of several splits the first by name counts, so that every proxy is told the same.
+            split: splitsByService[key]?.min().flatMap { splits[$0] })
         for sliceKey in slicesByService[key] ?? [] {
             guard let slice = slices[sliceKey] else { continue }
             view.slices.append(slice)

@@ -2,6 +2,7 @@
 
 internal import Logging
 internal import MeshKubernetes
+internal import MeshModel
 
 /// The watches behind a `ClusterIndex`.
 struct ClusterWatcher: Sendable {
@@ -12,18 +13,25 @@ struct ClusterWatcher: Sendable {
     private let replicaSets: ObjectCache<ReplicaSetMetadata>
     private let jobs: ObjectCache<JobMetadata>
     private let namespaces: ObjectCache<NamespaceMetadata>
+    private let profiles: ObjectCache<ServiceProfileObject>
+    private let splits: ObjectCache<TrafficSplitObject>
+    private let intake: ProfileIntake
 
-    /// The kinds that must be listed before answers are complete.
-    static let kindCount = 6
+    /// The kinds that must be listed before answers are complete. Where the definitions of the last two are
+    /// not installed, an empty list counts.
+    static let kindCount = 8
 
-    init(client: KubernetesClient, index: ClusterIndex, logger: Logger) {
+    init(client: KubernetesClient, index: ClusterIndex, intake: ProfileIntake, logger: Logger) {
         self.index = index
+        self.intake = intake
         services = ObjectCache(client: client, logger: logger)
         slices = ObjectCache(client: client, logger: logger)
         pods = ObjectCache(client: client, logger: logger)
         replicaSets = ObjectCache(client: client, logger: logger)
         jobs = ObjectCache(client: client, logger: logger)
         namespaces = ObjectCache(client: client, logger: logger)
+        profiles = ObjectCache(client: client, logger: logger)
+        splits = ObjectCache(client: client, logger: logger)
     }
 
     /// Runs until cancelled.
@@ -45,6 +53,12 @@ struct ClusterWatcher: Sendable {
             }
             follow(namespaces, in: &group, onApplied) { key, object in
                 index.update { $0.setNamespace(key.name, annotations: object?.metadata.annotations) }
+            }
+            follow(profiles, in: &group, onApplied) { [intake] key, object in
+                intake.profile(key, spec: object.map { $0.spec ?? .object([:]) }, into: index)
+            }
+            follow(splits, in: &group, onApplied) { [intake] key, object in
+                intake.split(key, spec: object.map { $0.spec ?? .object([:]) }, into: index)
             }
         }
     }

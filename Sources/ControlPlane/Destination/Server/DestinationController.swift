@@ -45,7 +45,8 @@ public final class DestinationController: Sendable {
         self.settings = settings
         self.addresses = addresses
         self.logger = logger
-        watcher = ClusterWatcher(client: client, index: index, logger: logger)
+        let intake = ProfileIntake(clusterDomain: settings.clusterDomain, metrics: metrics, logger: logger)
+        watcher = ClusterWatcher(client: client, index: index, intake: intake, logger: logger)
         server = Self.makeServer(
             host: addresses.grpcHost, port: addresses.grpcPort,
             service: DestinationService(index: index, settings: settings, metrics: metrics))

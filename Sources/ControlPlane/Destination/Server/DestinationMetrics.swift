@@ -27,6 +27,8 @@ package final class DestinationMetrics: Sendable {
         var started: [Call: UInt64] = [:]
         /// Ended streams by call and gRPC code.
         var handled: [Call: [String: UInt64]] = [:]
+        /// Objects that could not be used, by kind.
+        var invalid: [String: UInt64] = [:]
     }
 
     private let totals = Mutex(Totals())
@@ -76,6 +78,8 @@ package final class DestinationMetrics: Sendable {
         totals.withLock { $0.handled[call, default: [:]][code, default: 0] += 1 }
     }
 
+    func invalid(kind: String) { totals.withLock { $0.invalid[kind, default: 0] += 1 } }
+
     /// The exposition text, with the sizes of the caches.
     package func render(index: ClusterIndex) -> [UInt8] {
         let totals = totals.withLock { $0 }
@@ -92,6 +96,11 @@ package final class DestinationMetrics: Sendable {
             }
         }
         Self.writeCalls(totals, to: &writer)
+        writer.family(
+            "profile_objects_invalid_total", help: "Objects with mistakes, which changed nothing.", type: .counter)
+        for (kind, count) in totals.invalid.sorted(by: { $0.key < $1.key }) {
+            writer.sample("profile_objects_invalid_total", labels: [("kind", kind)], value: count)
+        }
         for (kind, count) in index.read({ $0.counts }) {
             writer.family("\(kind)_cache_size", help: "Objects kept in memory.", type: .gauge)
             writer.sample("\(kind)_cache_size", labelText: "cluster=\"local\"", value: UInt64(count))

@@ -19,15 +19,21 @@ package struct ServiceView: Sendable {
     package var pods: [ObjectKey: ResolvedPod]
     /// Opaque ports of the service's namespace, for services that do not say.
     package var namespaceOpaquePorts: PortList?
+    /// Service profiles that speak of the service, by their own namespace.
+    package var profiles: [String: ServiceProfile]
+    package var split: TrafficSplit?
 
     package init(
         service: Service?, slices: [EndpointSlice], pods: [ObjectKey: ResolvedPod],
-        namespaceOpaquePorts: PortList? = nil
+        namespaceOpaquePorts: PortList? = nil, profiles: [String: ServiceProfile] = [:],
+        split: TrafficSplit? = nil
     ) {
         self.service = service
         self.slices = slices
         self.pods = pods
         self.namespaceOpaquePorts = namespaceOpaquePorts
+        self.profiles = profiles
+        self.split = split
     }
 }
 

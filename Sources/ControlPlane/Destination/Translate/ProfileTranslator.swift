@@ -50,10 +50,24 @@ package struct ProfileTranslator: Sendable {
         let opaquePorts =
             annotation.map(PortList.init(parsing:)) ?? view.namespaceOpaquePorts ?? defaultOpaquePorts
         let names = [port.name].compactMap { $0 }
+        // The clients' own wishes come before what the service's owners wrote.
+        let owners = [token.namespace, authority.service.namespace]
+        let namespace = owners.first { view.profiles[$0] != nil }
+        let profile = namespace.flatMap { view.profiles[$0] }
         return .with {
             $0.fullyQualifiedName =
                 "\(authority.service.name).\(authority.service.namespace).svc.\(settings.clusterDomain)"
-            $0.retryBudget = Self.defaultRetryBudget
+            $0.routes = profile?.routes ?? []
+            $0.retryBudget = profile?.retryBudget ?? Self.defaultRetryBudget
+            $0.dstOverrides = overrides(of: authority, in: view, profile)
+            if let profile, let namespace {
+                $0.profileRef.resource = .with {
+                    $0.group = "linkerd.io"
+                    $0.kind = "ServiceProfile"
+                    $0.name = profile.name
+                    $0.namespace = namespace
+                }
+            }
             $0.opaqueProtocol = opaquePorts.contains(authority.port, names: names)
             $0.parentRef.resource = .with {
                 $0.group = "core"
@@ -61,6 +75,27 @@ package struct ProfileTranslator: Sendable {
                 $0.name = authority.service.name
                 $0.namespace = authority.service.namespace
                 $0.port = UInt32(clamping: authority.port)
+            }
+        }
+    }
+
+    /// The legs of a split: the ServiceProfile's, else a TrafficSplit's.
+    private func overrides(
+        of authority: ServiceAuthority, in view: ServiceView, _ profile: ServiceProfile?
+    ) -> [Io_Linkerd_Proxy_Destination_WeightedDst] {
+        if let profile, !profile.overrides.isEmpty {
+            return profile.overrides.map { leg in
+                .with {
+                    $0.authority = "\(leg.host):\(leg.port ?? authority.port)"
+                    $0.weight = leg.weight
+                }
+            }
+        }
+        return (view.split?.backends ?? []).map { backend in
+            let host = "\(backend.service).\(authority.service.namespace).svc.\(settings.clusterDomain)"
+            return .with {
+                $0.authority = "\(host):\(authority.port)"
+                $0.weight = backend.weight
             }
         }
     }
