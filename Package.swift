@@ -104,11 +104,12 @@ let proxy: [Target] = [
     lib("MeshTLS", "Proxy/MeshTLS", ["COpenSSL", "MeshWire", nioCore], settings: dataPlane),
     lib("MeshTransport", "Proxy/MeshTransport", ["CMeshLinux", "MeshModel", nioCore, nioPosix, logging], settings: dataPlane),
     lib("MeshBalance", "Proxy/MeshBalance", ["MeshModel"], settings: dataPlane),
+    lib("MeshRoutes", "Proxy/MeshRoutes", settings: dataPlane),
     lib(
         "ProxyCore", "Proxy/ProxyCore",
         [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTransport", "MeshBalance",
-            "MeshCompression", protobuf, nioCore, nioPosix, logging,
+            "MeshCompression", protobuf, nioCore, nioPosix, logging, "MeshRoutes",
         ], settings: dataPlane),
     lib(
         "ProxyInbound", "Proxy/ProxyInbound",
@@ -119,7 +120,7 @@ let proxy: [Target] = [
         [
             "ProxyCore", "MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTransport", "MeshBalance",
             protobuf,
-            nioCore, nioPosix, logging,
+            nioCore, nioPosix, logging, "MeshRoutes",
         ], settings: dataPlane),
     lib("ProxyInit", "Proxy/ProxyInit"),
 ]
@@ -220,10 +221,11 @@ let allTests: [Target] =
     + tests("Proxy", "MeshWire", [nioCore]) + tests("Proxy", "MeshHTTP2", [nioCore])
     + tests("Proxy", "MeshTLS", ["MeshTestPKI", "MeshWire", nioCore, nioPosix, nioEmbedded, x509, asn1, crypto])
     + tests("Proxy", "MeshBalance", ["MeshModel"])
+    + tests("Proxy", "MeshRoutes")
     + tests(
         "Proxy", "ProxyCore",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTestPKI", "MeshTransport", "MeshBalance",
-         "ProxyInbound", "ProxyOutbound", protobuf, nioCore, nioPosix, logging])
+         "ProxyInbound", "ProxyOutbound", protobuf, nioCore, nioPosix, logging, "MeshRoutes"])
     + tests("Proxy", "ProxyInit")
     + tests(
         "ControlPlane", "Destination",
