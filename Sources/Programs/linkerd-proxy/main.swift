@@ -36,7 +36,7 @@ let started = adminGroup.next().makeFutureWithTask {
         return [
             try await InboundProxy(
                 config: config, group: group, proxyLoops: loops,
-                originalDestination: OriginalDestination.ofKernel,
+                discovery: discovery, originalDestination: OriginalDestination.ofKernel,
                 logger: logger),
             try await OutboundProxy(
                 config: config, group: group, proxyLoops: loops, discovery: discovery,

@@ -77,7 +77,7 @@ public struct HeaderBlock: Sendable, Equatable {
 // MARK: - Reading
 
 extension HTTP2Headers {
-    private func find(_ token: HeaderToken, _ block: HeaderBlock) -> Int? {
+    func find(_ token: HeaderToken, _ block: HeaderBlock) -> Int? {
         for index in Int(block.first)..<Int(block.first + block.count) {
             // SAFETY: the block lies inside the initialised fields.
             let field = unsafe storage.pointee.fields[index]
@@ -86,7 +86,7 @@ extension HTTP2Headers {
         return nil
     }
 
-    private func value(at index: Int) -> UnsafeBufferPointer<UInt8> {
+    func value(at index: Int) -> UnsafeBufferPointer<UInt8> {
         // SAFETY: offsets of a field always lie inside the bytes; callers use the result at once.
         let field = unsafe storage.pointee.fields[index]
         let start = unsafe storage.pointee.bytes + Int(field.offset) + Int(field.nameCount)

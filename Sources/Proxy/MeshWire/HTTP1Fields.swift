@@ -14,6 +14,8 @@ package struct HTTP1FieldRules: OptionSet, Sendable {
     package static let dropsClientID = HTTP1FieldRules(rawValue: 1)
     /// Drop `l5d-dst-canonical`, because this proxy sets its own.
     package static let dropsCanonicalName = HTTP1FieldRules(rawValue: 2)
+    /// Read `l5d-dst-override` and drop it (ingress mode).
+    package static let takesOverride = HTTP1FieldRules(rawValue: 4)
 }
 
 /// What the field lines of one head say.
@@ -41,6 +43,7 @@ struct HTTP1Fields {
     var host: Range<Int> = 0..<0
     var hasHost = false
     var canonicalName: Range<Int> = 0..<0
+    var overrideName: Range<Int> = 0..<0
     let rules: HTTP1FieldRules
 
     private var linesStart = 0
@@ -64,6 +67,7 @@ struct HTTP1Fields {
         host = 0..<0
         hasHost = false
         canonicalName = 0..<0
+        overrideName = 0..<0
         count = 0
     }
 
@@ -100,6 +104,7 @@ struct HTTP1Fields {
                 case "keep-alive", "proxy-connection": true
                 case "l5d-client-id": rules.contains(.dropsClientID)
                 case "l5d-dst-canonical": rules.contains(.dropsCanonicalName)
+                case "l5d-dst-override": rules.contains(.takesOverride)
                 default: nominated.contains(name)
                 }
             if isDropped { removals.append(offset..<line.end) }
@@ -198,6 +203,12 @@ extension HTTP1Fields {
         case 16
         where folded(bytes, at: start, count: 8) == word("p", "r", "o", "x", "y", "-", "c", "o")
             && folded(bytes, at: start + 8, count: 8) == word("n", "n", "e", "c", "t", "i", "o", "n"):
+            removals.append(start..<line.end)
+        case 16
+        where rules.contains(.takesOverride)
+            && folded(bytes, at: start, count: 8) == word("l", "5", "d", "-", "d", "s", "t", "-")
+            && folded(bytes, at: start + 8, count: 8) == word("o", "v", "e", "r", "r", "i", "d", "e"):
+            if Self.isHost(bytes, line.value) { overrideName = line.value }
             removals.append(start..<line.end)
         case 17: try takeSeventeen(bytes, line, start: start)
         default: break

@@ -45,6 +45,8 @@ package struct HTTP1RequestParser {
     package var fieldsEnd: Int { fields.end }
     /// Value of `l5d-dst-canonical`; empty when there is none.
     package var canonicalName: Range<Int> { fields.canonicalName }
+    /// Value of `l5d-dst-override`, where the rules take it; empty when there is none.
+    package var overrideName: Range<Int> { fields.overrideName }
     /// Whether the request has a usable `Host`.
     package var hasHost: Bool { fields.hasHost }
     /// Whether the client wants another protocol than HTTP, and says so properly.

@@ -15,17 +15,19 @@ package struct InboundProxy: ProxySide {
     private let loops: LoopLocal<InboundLoop>
 
     /// - Parameters:
+    ///   - discovery: where the routes of this workload's names come from; `nil` counts by no routes.
     ///   - originalDestination: how to find where a connection was going.
     ///   - logger: for connections that are refused, at debug.
     package init(
         config: ProxyConfig, group: any EventLoopGroup, proxyLoops: LoopLocal<ProxyLoop>,
+        discovery: (any DestinationSource)? = nil,
         originalDestination: @escaping OriginalDestinationSource, logger: Logger
     ) async throws {
         self.config = config
         self.group = group
         loops = try await LoopLocal.make(on: group) { loop in
             InboundLoop(
-                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop),
+                config: config, proxy: proxyLoops.value(on: loop) ?? ProxyLoop(loop: loop), discovery: discovery,
                 originalDestination: originalDestination, logger: logger)
         }
     }
@@ -56,6 +58,7 @@ final class InboundLoop {
     private let logger: Logger
     private var targets: [TargetKey: InboundTarget] = [:]
     private var passthroughNames: Set<String> = []
+    private let profiles: InboundProfiles
     private var isSweeping = false
 
     /// Where, and how it is reached.
@@ -68,9 +71,10 @@ final class InboundLoop {
     static let passthroughNamesMax = 100
 
     init(
-        config: ProxyConfig, proxy: ProxyLoop, originalDestination: @escaping OriginalDestinationSource,
-        logger: Logger
+        config: ProxyConfig, proxy: ProxyLoop, discovery: (any DestinationSource)?,
+        originalDestination: @escaping OriginalDestinationSource, logger: Logger
     ) {
+        profiles = InboundProfiles(config: config, loop: proxy, discovery: discovery, logger: logger)
         self.config = config
         self.proxy = proxy
         self.originalDestination = originalDestination
@@ -99,6 +103,7 @@ final class InboundLoop {
         target.connectionOpened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in target.connectionClosed() }
         let plan = InboundPlan(target: target, detectTimeout: config.inbound.detectTimeout)
+        plan.profiles = profiles
         try AcceptedConnection.serve(channel, plan: plan, limits: config.inbound.http2, drain: proxy.drain)
     }
 
@@ -163,6 +168,9 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     // The last request's name and endpoint: most connections use one name for ever.
     private var knownName = ""
     private var knownEndpoint: EndpointHandle?
+    private var knownRoutes: InboundRoutes?
+    /// Routes of the names under which this workload is called.
+    var profiles: InboundProfiles?
 
     init(target: InboundTarget, detectTimeout: TimeAmount) {
         self.target = target
@@ -177,11 +185,27 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     var emitsInformationalHeaders: Bool { target.tls.clientID != nil }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
-        if let knownEndpoint, knownName == authority { return .forward(knownEndpoint) }
+        let endpoint = endpoint(named: authority)
+        guard let settled = knownRoutes?.whenSettled() else { return .forward(endpoint) }
+        let promise = endpoint.loop.makePromise(of: EndpointHandle.self)
+        settled.assumeIsolated().whenComplete { _ in promise.assumeIsolated().succeed(endpoint) }
+        return .pending(promise.futureResult)
+    }
+
+    var inFlight: InFlightLimit? { profiles?.inFlight }
+
+    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
+        _ = endpoint(named: authority)
+        return knownRoutes?.route(method: method, target: target)
+    }
+
+    private func endpoint(named authority: String) -> EndpointHandle {
+        if let knownEndpoint, knownName == authority, knownRoutes?.isRetired != true { return knownEndpoint }
         let endpoint = target.endpoint(named: authority)
         knownName = authority
         knownEndpoint = endpoint
-        return .forward(endpoint)
+        knownRoutes = profiles?.routes(named: authority)
+        return endpoint
     }
 
     func routeOpaque() -> RouteDecision { .forward(target.namelessEndpoint()) }

@@ -37,8 +37,14 @@ final class Balancer {
         self.config = config
     }
 
-    /// How many endpoints are known.
-    var endpointCount: Int { handles.count }
+    /// Whether a request would go out at once.
+    var hasReadyEndpoint: Bool { handles.contains { $0.isReady } }
+
+    /// An endpoint that is ready now, another one than `failed`; `nil` when there is none.
+    func chooseReady(avoiding failed: EndpointHandle?) -> EndpointHandle? {
+        if let endpoint = pick(), endpoint !== failed { return endpoint }
+        return handles.first { $0.isReady && $0 !== failed }
+    }
 
     /// Chooses an endpoint for one request or connection.
     func choose() -> RouteDecision {

@@ -1,4 +1,5 @@
-// One original destination on one event loop: what discovery says about it, and where its traffic goes.
+// One destination on one event loop: what discovery says about it, and where its traffic goes. It is known by the
+// address to which the application connected, or, in ingress mode, by the name that a request gives.
 
 import Logging
 import MeshTransport
@@ -6,17 +7,41 @@ import MeshWire
 import NIOCore
 import ProxyCore
 
-/// One original destination. Bound to its loop, shared by its connections.
+/// One destination. Bound to its loop, shared by its connections.
 final class OutboundDestination {
+    /// What discovery is asked about.
+    enum Key {
+        case address(SocketAddress)
+        case name(Authority)
+
+        /// The port that endpoints of a Service are asked for.
+        var port: UInt16 {
+            switch self {
+            case .address(let address): UInt16(exactly: address.port ?? 0) ?? 0
+            case .name(let name): name.port ?? 80
+            }
+        }
+
+        /// Labels of the sockets that are going there.
+        var labels: String {
+            switch self {
+            case .address(let address): SeriesLabels.target(address)
+            case .name(let name): "target_addr=\"\(name.path(defaultPort: 80))\",target_ip=\"\",target_port=\"\(port)\""
+            }
+        }
+    }
+
     /// Where its traffic goes.
     private enum Route {
         case resolving
         /// One address, with or without metadata.
         case forward(EndpointHandle)
-        case balance(Balancer)
+        case balance(LogicalDestination)
+        /// A name that means nothing to discovery.
+        case refused(ProxyError)
     }
 
-    let address: SocketAddress
+    let key: Key
     /// Sockets accepted from the application for this destination.
     let source: TransportMetrics
     /// Skip detection.
@@ -30,20 +55,21 @@ final class OutboundDestination {
     private var route: Route = .resolving
     private var profile: DestinationProfile?
     private var profileWatch: (any Cancellable)?
-    private var endpointsWatch: (any Cancellable)?
     private var resolved: [EventLoopPromise<Void>] = []
     private var openCount = 0
+    /// Its watches have ended: another must be made for new requests.
+    private(set) var isRetired = false
 
     init(
-        address: SocketAddress, loop: ProxyLoop, settings: OutboundSettings,
+        _ key: Key, loop: ProxyLoop, settings: OutboundSettings,
         discovery: (any DestinationSource)?
     ) {
-        self.address = address
+        self.key = key
         self.loop = loop
         self.settings = settings
         self.discovery = discovery
         source = loop.metrics.transport(
-            labels: "direction=\"outbound\",peer=\"src\",\(SeriesLabels.target(address)),"
+            labels: "direction=\"outbound\",peer=\"src\",\(key.labels),"
                 + SeriesLabels.noTLS(.loopback))
         start()
     }
@@ -59,6 +85,9 @@ final class OutboundDestination {
         openCount -= 1
         if openCount == 0 { idleSince = .now() }
     }
+
+    /// A request named it.
+    func used() { if openCount == 0 { idleSince = .now() } }
 
     /// Completes when it is known what the destination is; fails fast with a `ProxyError`. `nil` when it is
     /// known.
@@ -81,13 +110,46 @@ final class OutboundDestination {
     func choose() -> RouteDecision {
         switch route {
         case .forward(let endpoint): return .forward(endpoint)
-        case .balance(let balancer): return balancer.choose()
+        case .balance(let logical): return logical.choose()
+        case .refused(let error): return .reject(error)
         case .resolving: return .reject(ProxyError(.failFast, "TCP Server service in fail-fast"))
         }
     }
 
+    /// The same for a request that may come before discovery has answered.
+    func chooseWhenResolved() -> RouteDecision {
+        guard let resolved = whenResolved() else { return choose() }
+        let promise = loop.loop.makePromise(of: EndpointHandle.self)
+        resolved.assumeIsolated().whenComplete { [self] result in
+            if case .failure(let error) = result { return promise.fail(error) }
+            switch choose() {
+            case .forward(let endpoint): promise.assumeIsolated().succeed(endpoint)
+            case .reject(let error): promise.fail(error)
+            case .pending(let chosen):
+                chosen.assumeIsolated().whenComplete { result in promise.assumeIsolated().completeWith(result) }
+            }
+        }
+        return .pending(promise.futureResult)
+    }
+
+    /// An endpoint that is ready now, for a request that is sent again.
+    func chooseReady(avoiding failed: EndpointHandle?) -> EndpointHandle? {
+        switch route {
+        case .forward(let endpoint): endpoint.isReady && endpoint !== failed ? endpoint : nil
+        case .balance(let logical): logical.chooseReady(avoiding: failed)
+        case .resolving, .refused: nil
+        }
+    }
+
+    /// The route of one request; `nil` when its destination has none.
+    func requestRoute(method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
+        guard case .balance(let logical) = route else { return nil }
+        return logical.route(method: method, target: target)
+    }
+
     /// The destination was not used for long: watches end, pooled connections close.
     func retire() {
+        isRetired = true
         profileWatch?.cancel()
         profileWatch = nil
         retireRoute()
@@ -96,18 +158,23 @@ final class OutboundDestination {
 
     func count(_ error: ProxyError, _ family: CounterFamily) {
         let label = "error=\"\(error.kind.response.metricLabel)\""
-        let labels = family == .outboundTCPErrors ? "\(SeriesLabels.target(address)),\(label)" : label
+        let labels = family == .outboundTCPErrors ? "\(key.labels),\(label)" : label
         loop.metrics.counter(family, labels: labels).increment()
     }
 
     // MARK: Discovery
 
     private func start() {
-        guard let discovery, settings.networks.contains(where: { $0.contains(address) }) else {
-            return forwardPlainly()
+        let path: String
+        switch key {
+        case .address(let address):
+            guard settings.networks.contains(where: { $0.contains(address) }) else { return forwardPlainly() }
+            path = address.endpointText
+        case .name(let name): path = name.path(defaultPort: 80)
         }
+        guard let discovery else { return forwardPlainly() }
         let bound = NIOLoopBound(Weak(self), eventLoop: loop.loop)
-        profileWatch = discovery.watchProfile(path: address.endpointText, on: loop.loop) { update in
+        profileWatch = discovery.watchProfile(path: path, on: loop.loop) { update in
             bound.value.destination?.take(update)
         }
     }
@@ -117,13 +184,12 @@ final class OutboundDestination {
         case .rejected: forwardPlainly()
         case .profile(let next):
             isOpaque = next.isOpaque
-            if let known = profile, known.endpoint == next.endpoint,
-                known.fullyQualifiedName == next.fullyQualifiedName
-            {
-                profile = next
+            let known = profile
+            profile = next
+            if let known, known.endpoint == next.endpoint, known.fullyQualifiedName == next.fullyQualifiedName {
+                if case .balance(let logical) = route, known != next { logical.update(next) }
                 return
             }
-            profile = next
             follow(next)
         }
     }
@@ -132,19 +198,14 @@ final class OutboundDestination {
         if let endpoint = profile.endpoint {
             let handle = settings.endpoint(endpoint, name: DestinationName(authority: nil), loop: loop)
             settle(.forward(handle))
-        } else if let host = profile.fullyQualifiedName, !host.isEmpty, let discovery,
-            let port = UInt16(exactly: address.port ?? 0)
-        {
+        } else if let host = profile.fullyQualifiedName, !host.isEmpty, let discovery {
             let bare = host.hasSuffix(".") ? String(host.dropLast()) : host
-            let authority = Authority(host: bare.lowercased(), port: port)
+            let authority = Authority(host: bare.lowercased(), port: key.port)
             let name = DestinationName(authority: authority)
-            let balancer = Balancer(name: name, loop: loop, config: settings)
-            settle(.balance(balancer))
-            let bound = NIOLoopBound(WeakBalancer(balancer), eventLoop: loop.loop)
-            endpointsWatch = discovery.watchEndpoints(path: authority.path(defaultPort: port), on: loop.loop)
-            {
-                bound.value.balancer?.update($0)
-            }
+            settle(
+                .balance(
+                    LogicalDestination(
+                        name: name, profile: profile, loop: loop, settings: settings, discovery: discovery)))
         } else {
             forwardPlainly()
         }
@@ -152,6 +213,10 @@ final class OutboundDestination {
 
     /// No profile: bytes go where the application sent them.
     private func forwardPlainly() {
+        guard case .address(let address) = key else {
+            // There is no address to fall back on: whoever gave the name must learn that it is none.
+            return settle(.refused(ProxyError(.unexpected, "no profile for l5d-dst-override")))
+        }
         let endpoint = DiscoveredEndpoint(address: address)
         settle(.forward(settings.endpoint(endpoint, name: DestinationName(authority: nil), loop: loop)))
     }
@@ -165,12 +230,10 @@ final class OutboundDestination {
     }
 
     private func retireRoute() {
-        endpointsWatch?.cancel()
-        endpointsWatch = nil
         switch route {
         case .forward(let endpoint): endpoint.retire()
-        case .balance(let balancer): balancer.retire()
-        case .resolving: break
+        case .balance(let logical): logical.retire()
+        case .resolving, .refused: break
         }
     }
 
@@ -185,10 +248,5 @@ final class OutboundDestination {
     private final class Weak {
         weak var destination: OutboundDestination?
         init(_ destination: OutboundDestination) { self.destination = destination }
-    }
-
-    private final class WeakBalancer {
-        weak var balancer: Balancer?
-        init(_ balancer: Balancer) { self.balancer = balancer }
     }
 }

@@ -5,6 +5,7 @@
 
 package import Logging
 package import MeshTransport
+import MeshWire
 package import NIOCore
 package import ProxyCore
 
@@ -58,19 +59,24 @@ final class OutboundLoop {
     private let originalDestination: OriginalDestinationSource
     private let logger: Logger
     private let allowsLoopback: Bool
+    private let isIngress: Bool
+    private let inFlight: InFlightLimit
     private var destinations: [SocketAddress: OutboundDestination] = [:]
+    private var named: [String: OutboundDestination] = [:]
     private var isSweeping = false
 
     init(
         config: ProxyConfig, proxy: ProxyLoop, discovery: (any DestinationSource)?,
         originalDestination: @escaping OriginalDestinationSource, logger: Logger
     ) {
-        settings = OutboundSettings(config)
+        settings = OutboundSettings(config, logger: logger)
+        inFlight = InFlightLimit(max: config.outbound.inFlightMax, loopCount: config.coreCount)
         self.proxy = proxy
         self.discovery = discovery
         self.originalDestination = originalDestination
         self.logger = logger
         allowsLoopback = config.allowsOutboundLoopback
+        isIngress = config.isIngress
     }
 
     /// Sets up an accepted connection, or throws to have it closed.
@@ -103,15 +109,27 @@ final class OutboundLoop {
     }
 
     private func start(_ channel: any Channel, _ destination: OutboundDestination) throws {
-        let plan = OutboundPlan(destination: destination, settings: settings)
+        let plan = OutboundPlan(
+            destination: destination, settings: settings, inFlight: inFlight, ingress: isIngress ? self : nil)
         try AcceptedConnection.serve(channel, plan: plan, limits: settings.side.http2, drain: proxy.drain)
     }
 
     private func destination(for address: SocketAddress) -> OutboundDestination {
         if let known = destinations[address] { return known }
         let made = OutboundDestination(
-            address: address, loop: proxy, settings: settings, discovery: discovery)
+            .address(address), loop: proxy, settings: settings, discovery: discovery)
         destinations[address] = made
+        sweepLater()
+        return made
+    }
+
+    /// The destination that an ingress names for one request, apart from where its connection was going.
+    func destination(named authority: Authority) -> OutboundDestination {
+        let path = authority.path(defaultPort: 80)
+        if let known = named[path] { return known }
+        let made = OutboundDestination(
+            .name(authority), loop: proxy, settings: settings, discovery: discovery)
+        named[path] = made
         sweepLater()
         return made
     }
@@ -127,29 +145,70 @@ final class OutboundLoop {
                 destinations[address] = nil
                 destination.retire()
             }
-            if !destinations.isEmpty { sweepLater() }
+            for (path, destination) in named {
+                guard let since = destination.idleSince, since <= oldest else { continue }
+                named[path] = nil
+                destination.retire()
+            }
+            if !destinations.isEmpty || !named.isEmpty { sweepLater() }
         }
     }
 }
 
 /// One accepted outbound connection: plan and stack in one.
 final class OutboundPlan: ConnectionPlan, RequestStack {
+    let inFlight: InFlightLimit?
     private let destination: OutboundDestination
     private let settings: OutboundSettings
+    /// Where destinations by name are found, for an ingress; its requests go where they say, each by itself.
+    private let ingress: OutboundLoop?
+    // The last name that a request gave: most connections use one for ever.
+    private var knownName = ""
+    private var knownDestination: OutboundDestination?
 
-    init(destination: OutboundDestination, settings: OutboundSettings) {
+    init(
+        destination: OutboundDestination, settings: OutboundSettings, inFlight: InFlightLimit?, ingress: OutboundLoop?
+    ) {
         self.destination = destination
         self.settings = settings
+        self.inFlight = inFlight
+        self.ingress = ingress
     }
 
     var transport: TransportMetrics { destination.source }
     var stack: any RequestStack { self }
     var direction: Direction { .outbound }
-    var isOpaque: Bool { destination.isOpaque }
+    // An ingress speaks HTTP wherever its connections go.
+    var isOpaque: Bool { ingress == nil && destination.isOpaque }
+    var requestName: RequestName { ingress == nil ? .authority : .override }
     var detectTimeout: TimeAmount { settings.side.detectTimeout }
     var emitsInformationalHeaders: Bool { settings.emitsHeaders }
 
-    func route(authority: String, isGRPC: Bool) -> RouteDecision { destination.choose() }
+    func route(authority: String, isGRPC: Bool) -> RouteDecision {
+        guard ingress != nil, !authority.isEmpty else { return destination.choose() }
+        guard let named = destination(of: authority) else {
+            return .reject(ProxyError(.malformedRequest, "invalid l5d-dst-override"))
+        }
+        named.used()
+        return named.chooseWhenResolved()
+    }
+
+    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
+        destination(of: authority)?.requestRoute(method: method, target: target)
+    }
+
+    func reroute(authority: String, avoiding failed: EndpointHandle?) -> EndpointHandle? {
+        destination(of: authority)?.chooseReady(avoiding: failed)
+    }
+
+    private func destination(of authority: String) -> OutboundDestination? {
+        guard let ingress, !authority.isEmpty else { return destination }
+        if authority == knownName, let knownDestination, !knownDestination.isRetired { return knownDestination }
+        knownName = authority
+        knownDestination = Authority(authority).map { ingress.destination(named: $0) }
+        return knownDestination
+    }
+
     func routeOpaque() -> RouteDecision { destination.choose() }
 
     func failed(with error: ProxyError) { destination.count(error, .outboundHTTPErrors) }

@@ -1,3 +1,4 @@
+import Logging
 import MeshTLS
 import MeshTransport
 import MeshWire
@@ -10,8 +11,13 @@ struct OutboundSettings {
     let networks: [IPNetwork]
     let inboundIPs: [SocketAddress]
     let emitsHeaders: Bool
+    /// Event loops that share what is bounded for the whole proxy.
+    let loopCount: Int
+    let logger: Logger
 
-    init(_ config: ProxyConfig) {
+    init(_ config: ProxyConfig, logger: Logger) {
+        loopCount = config.coreCount
+        self.logger = logger
         side = config.outbound
         networks = config.profileNetworks
         inboundIPs = config.inboundIPs

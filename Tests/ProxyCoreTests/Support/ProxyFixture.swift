@@ -66,7 +66,7 @@ final class ProxyFixture: Sendable {
         try await runtime.start { loops in
             [
                 try await InboundProxy(
-                    config: config, group: group, proxyLoops: loops, originalDestination: source,
+                    config: config, group: group, proxyLoops: loops, discovery: discovery, originalDestination: source,
                     logger: logger),
                 try await OutboundProxy(
                     config: config, group: group, proxyLoops: loops, discovery: discovery,

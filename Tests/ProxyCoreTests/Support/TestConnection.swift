@@ -217,6 +217,15 @@ final class ScriptedServer: Sendable {
         return taken
     }
 
+    /// The next connection that came and was not taken, if there is one within a moment.
+    func nextOrNone() async throws -> TestConnection? {
+        for _ in 0..<50 {
+            if let taken = inbox.waiting.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return taken }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        return nil
+    }
+
     func stop() async {
         // Stopping twice is fine.
         try? await listener.close().get()

@@ -40,6 +40,9 @@ extension ProxyConfig {
         }
         if profileSuffixes.isEmpty { profileSuffixes = ["svc.cluster.local."] }
         let isIngress = reader.flag("INGRESS_MODE", default: false)
+        self.isIngress = isIngress
+        profileInitialTimeout = reader.duration(
+            "DESTINATION_PROFILE_INITIAL_TIMEOUT", default: .milliseconds(500))
         emitsOutboundHeaders = !reader.flag("OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", default: isIngress)
         coreCount = min(reader.integer("CORES", default: 1, in: 1...1_024), max(1, coresAvailable))
         metricsRetainIdle = reader.duration("METRICS_RETAIN_IDLE", default: .seconds(600))
@@ -59,8 +62,7 @@ extension ProxyConfig {
         "INBOUND_DEFAULT_POLICY",
         "INBOUND_PORTS", "INBOUND_GATEWAY_SUFFIXES", "INBOUND_METRICS_AUTHORITY_LABELS",
         "OUTBOUND_METRICS_HOSTNAME_LABELS", "OUTBOUND_TCP_", "LOG_FORMAT", "ACCESS_LOG", "CORES_", "DNS_",
-        "DESTINATION_PROFILE_INITIAL_TIMEOUT", "BUFFER_CAPACITY", "INBOUND_MAX_IN_FLIGHT",
-        "OUTBOUND_MAX_IN_FLIGHT",
+        "BUFFER_CAPACITY",
     ]
 
     private static func identity(_ reader: inout KeyReader<some StringSource>) -> IdentityConfig? {
@@ -146,6 +148,7 @@ extension ProxyConfig {
             failFastTimeout: reader.duration(
                 "\(name)_HTTP_FAILFAST_TIMEOUT", default: isInbound ? .seconds(1) : .seconds(3)),
             queueMax: reader.integer("\(name)_HTTP_QUEUE_CAPACITY", default: 10_000, in: 1...1_000_000),
+            inFlightMax: reader.integer("\(name)_MAX_IN_FLIGHT", default: 100_000, in: 1...10_000_000),
             idleTimeout: idle, http2: http2(name, &reader))
     }
 

@@ -17,6 +17,8 @@ package struct ProxyConfig: Sendable {
         package var failFastTimeout: TimeAmount
         /// Requests and connections that may wait for endpoints of one destination.
         package var queueMax: Int
+        /// Requests without a response head at a time.
+        package var inFlightMax: Int
         /// How long what was learnt about a destination is kept after its last use.
         package var idleTimeout: TimeAmount
         package var http2: HTTP2Limits
@@ -41,6 +43,10 @@ package struct ProxyConfig: Sendable {
     package var profileNetworks: [IPNetwork]
     /// Names eligible for lookups and labels.
     package var profileSuffixes: [String]
+    /// How long an inbound request waits for its name's profile before it goes on without.
+    package var profileInitialTimeout: TimeAmount
+    /// The workload is an ingress controller: it chooses endpoints by name, not by address.
+    package var isIngress: Bool
     /// Send `l5d-proxy-error` and its kin to applications.
     package var emitsOutboundHeaders: Bool
     /// Let outbound connections go to loopback addresses; only for proxies under test on one machine.

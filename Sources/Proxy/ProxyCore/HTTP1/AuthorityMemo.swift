@@ -3,7 +3,8 @@ import NIOCore
 /// The authority of the last request as a string, so that a busy connection builds it once.
 struct AuthorityMemo {
     private var bytes: [UInt8] = []
-    private var known = ""
+    /// The name that was asked for last.
+    private(set) var known = ""
 
     mutating func text(_ buffer: ByteBuffer, _ range: Range<Int>) -> String {
         let span = buffer.readableBytesUInt8Span

@@ -186,11 +186,24 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
         keepsConnection = parser.keepsConnection && parser.framing != .untilClose
         body = HTTP1BodyReader(parser.framing)
         let count = try body.consume(received.readableBytesUInt8Span, from: head)
+        if let retry = exchange.retry(after: parser.status) {
+            input.moveReaderIndex(forwardBy: head + count)
+            letGo()
+            retry()
+            return false
+        }
         exchange.forwardHead(received, parser, bodyBytes: count, isUntilClose: body.isUntilClose)
         input.moveReaderIndex(forwardBy: head + count)
         phase = .body
         if body.isDone { responseEnded(exchange) }
         return true
+    }
+
+    /// The answer is of no use to the exchange: keeps the connection only if all of it is here already.
+    private func letGo() {
+        exchange = nil
+        phase = .idle
+        if body.isDone, keepsConnection, input.readableBytes == 0, !endpoint.isRetired { finish() } else { close() }
     }
 
     private func responseEnded(_ exchange: HTTP1ServerHandler) {

@@ -20,12 +20,21 @@ struct HTTP1Exchange {
     /// The whole request as it was sent, while it may be sent again: no response byte came, the connection
     /// was pooled, the method is idempotent.
     var replay: ByteBuffer?
+    /// Set when the request's destination has routes.
+    var routed: RoutedRequest?
+    /// The request as it came, while its route allows a retry and it is short enough.
+    private(set) var kept: ByteBuffer?
+    /// Times the request went to another endpoint because one could not be connected to.
+    private(set) var redispatchCount = 0
     /// Status of the final head that was passed on; 0 before that.
     private(set) var status = 0
 
     private var startedAt: UInt64 = 0
     private var isPending = false
     private var hasRetried = false
+    private var keptBytesMax = 0
+    /// Set while the request is counted among those in flight.
+    private var inFlight: InFlightLimit?
 
     /// A request was parsed.
     mutating func start(_ parser: HTTP1RequestParser) {
@@ -38,6 +47,45 @@ struct HTTP1Exchange {
         status = 0
         isPending = false
         hasRetried = false
+        redispatchCount = 0
+        routed = nil
+        kept = nil
+    }
+
+    /// Counts the request in.
+    /// - Returns: `false` when there are too many.
+    mutating func admit(to limit: InFlightLimit?) -> Bool {
+        guard let limit else { return true }
+        guard limit.admit() else { return false }
+        inFlight = limit
+        return true
+    }
+
+    private mutating func settle() {
+        inFlight?.release()
+        inFlight = nil
+    }
+
+    /// Keeps what will be sent of the request, up to so many bytes of body behind its head; 0 keeps nothing.
+    mutating func keepRequest(bodyBytesMax: Int, head: Int) {
+        keptBytesMax = head + bodyBytesMax
+        kept = bodyBytesMax > 0 ? ByteBuffer() : nil
+    }
+
+    /// Takes bytes of the request, as they came, into what is kept.
+    mutating func keep(_ bytes: ByteBuffer) {
+        guard let count = kept?.readableBytes else { return }
+        if count + bytes.readableBytes > keptBytesMax {
+            kept = nil
+        } else {
+            kept?.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// Hands the kept request over.
+    mutating func takeKept() -> ByteBuffer? {
+        defer { kept = nil }
+        return kept
     }
 
     /// An endpoint was chosen: the request counts from here.
@@ -45,8 +93,8 @@ struct HTTP1Exchange {
         self.endpoint = endpoint
         startedAt = NIODeadline.now().uptimeNanoseconds
         isPending = true
-        endpoint.load.started()
-        endpoint.metrics.requestStarted()
+        endpoint.requestStarted()
+        routed?.attempted()
     }
 
     /// The client is told to close after this response.
@@ -56,8 +104,17 @@ struct HTTP1Exchange {
     mutating func answered(status: Int) {
         self.status = status
         replay = nil
+        kept = nil
+        settle()
         guard let endpoint else { return }
         let now = NIODeadline.now().uptimeNanoseconds
+        routed?.headPassed()
+        routed?.firstByte(status: status, at: now)
+        answered(endpoint, status: status, at: now)
+    }
+
+    /// The endpoint answered, whether or not the client gets to see it.
+    private mutating func answered(_ endpoint: EndpointHandle, status: Int, at now: UInt64) {
         let latency = now &- startedAt
         if isPending {
             isPending = false
@@ -69,9 +126,34 @@ struct HTTP1Exchange {
     /// The whole response was passed on.
     mutating func completed() {
         guard let endpoint else { return }
-        let isFailure = Classification.of(status: status, grpcStatus: nil) == .failure
-        endpoint.metrics.responseEnded(status: status, grpcStatus: nil, isFailure: isFailure)
+        let isFailure =
+            routed?.route.classify(status: status, grpcStatus: nil).isFailure
+            ?? (Classification.of(status: status, grpcStatus: nil) == .failure)
+        endpoint.responseEnded(status: status, grpcStatus: nil, isFailure: isFailure)
+        routed?.completed(status: status, grpcStatus: nil, at: NIODeadline.now().uptimeNanoseconds)
         clear()
+    }
+
+    /// The endpoint's answer was a failure that is not passed on: the request will be sent again.
+    mutating func attemptAnswered(status: Int) {
+        guard let endpoint else { return }
+        answered(endpoint, status: status, at: NIODeadline.now().uptimeNanoseconds)
+        endpoint.responseEnded(status: status, grpcStatus: nil, isFailure: true)
+    }
+
+    /// The endpoint could not be asked, and another will be.
+    mutating func attemptFailed(error: String) {
+        redispatchCount += 1
+        endpoint?.requestFailed(status: nil, error: error)
+        if isPending { endpoint?.load.abandoned() }
+        isPending = false
+        routed?.attemptFailed(error: error)
+    }
+
+    /// We stopped waiting for the answer.
+    mutating func gaveUp(error: String) {
+        endpoint?.requestFailed(status: nil, error: error)
+        routed?.failed(status: nil, error: error)
     }
 
     /// The endpoint failed before it answered: what the client sees instead counts as the endpoint's answer.
@@ -83,13 +165,14 @@ struct HTTP1Exchange {
 
     /// The response broke off behind its head.
     mutating func broke() {
-        endpoint?.metrics.requestFailed(status: status == 0 ? nil : status, error: "unclassified")
+        endpoint?.requestFailed(status: status == 0 ? nil : status, error: "unclassified")
+        routed?.failed(status: status == 0 ? nil : status, error: "unclassified")
         clear()
     }
 
     /// The client left. An answer that had begun counts as what its head said.
     mutating func abandoned() {
-        if isPending { endpoint?.load.abandoned() }
+        if isPending { endpoint?.requestAbandoned() }
         isPending = false
         if status != 0 { completed() }
         clear()
@@ -106,6 +189,9 @@ struct HTTP1Exchange {
         endpoint = nil
         upstream = nil
         replay = nil
+        kept = nil
+        routed = nil
         status = 0
+        settle()
     }
 }

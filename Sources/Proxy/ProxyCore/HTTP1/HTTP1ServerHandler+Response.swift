@@ -70,13 +70,16 @@ extension HTTP1ServerHandler {
 
     /// The endpoint's connection failed, or could not be made.
     func upstreamFailed(_ error: ProxyError) {
-        let isUntouched = exchange.upstream.map { !$0.hasResponseBytes } ?? false
-        exchange.upstream = nil
-        if isUntouched, let endpoint = exchange.endpoint, exchange.takeRetry() {
-            return connect(endpoint)
+        var sent = RequestProgress.nothing
+        if let upstream = exchange.upstream {
+            sent = !upstream.hasResponseBytes && exchange.replay != nil ? .crossedClose : .something
         }
-        guard exchange.status == 0 else {
-            // The client has part of the response: only a broken connection says that the rest is missing.
+        exchange.upstream = nil
+        switch FailureFate.of(error.kind, sent: sent, received: exchange.status == 0 ? .nothing : .some) {
+        case .respond: break
+        case .resend: if let endpoint = exchange.endpoint, exchange.takeRetry() { return connect(endpoint) }
+        case .resendElsewhere: if redispatch() { return }
+        case .breakOff:
             exchange.broke()
             stack.failed(with: error)
             phase = .closing
@@ -120,6 +123,7 @@ extension HTTP1ServerHandler {
     func respond(with error: ProxyError) {
         stack.failed(with: error)
         let closes = error.kind.response.closesConnection || !exchange.keepsConnection || isDraining
+        exchange.routed?.failed(status: nil, error: "unclassified")
         exchange.abandoned()
         write(error.http1Response(isInformational: stack.emitsInformationalHeaders, closes: closes))
         flush()

@@ -49,7 +49,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     var isDraining = false
     /// Ends a connection whose client does not; cancelled with it, or it would keep the channel's buffers alive.
     var linger: Scheduled<Void>?
-    private var authority = AuthorityMemo()
+    private(set) var authority = AuthorityMemo()
     private var errno: CInt = 0
     private var incompleteBytes = 0
     private var isUpstreamFull = false
@@ -61,7 +61,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
         self.stack = stack
         self.transport = transport
         self.drain = drain
-        let rules: HTTP1FieldRules = stack.direction == .inbound ? .dropsClientID : .dropsCanonicalName
+        var rules: HTTP1FieldRules = stack.direction == .inbound ? .dropsClientID : .dropsCanonicalName
+        if stack.requestName == .override { rules.insert(.takesOverride) }
         parser = HTTP1RequestParser(rules: rules)
     }
 
@@ -143,6 +144,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
             case .streaming:
                 guard !exchange.isRequestDone, input.readableBytes > 0 else { return }
                 guard let slice = nextBodySlice() else { return }
+                exchange.keep(slice)
                 exchange.upstream?.write(slice)
                 exchange.isRequestDone = body.isDone
                 if !isInRead { exchange.upstream?.flush() }
@@ -212,9 +214,14 @@ package final class HTTP1ServerHandler: ConnectionServer {
         body = HTTP1BodyReader(parser.framing)
         exchange.start(parser)
         let named =
-            stack.direction == .inbound && !parser.canonicalName.isEmpty
-            ? parser.canonicalName : parser.authority
+            switch stack.requestName {
+            case .canonical where !parser.canonicalName.isEmpty: parser.canonicalName
+            case .override: parser.overrideName
+            case .canonical, .authority: parser.authority
+            }
         let text = authority.text(input, named)
+        guard exchange.admit(to: stack.inFlight) else { return respond(with: InFlightLimit.refusal) }
+        findRoute(named: text)
         switch stack.route(authority: text, isGRPC: false) {
         case .forward(let endpoint): dispatch(to: endpoint)
         case .reject(let error): respond(with: error)
@@ -224,7 +231,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
             future.assumeIsolated().whenComplete { [self] result in
                 guard phase == .routing, exchange.generation == generation else { return }
                 switch result {
-                case .success(let endpoint): dispatch(to: endpoint)
+                case .success(let endpoint):
+                    findRoute(named: text)
+                    dispatch(to: endpoint)
                 case .failure(let error): respond(with: ProxyError(wrapping: error))
                 }
                 process()
@@ -234,7 +243,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     }
 
     /// Sends the parsed request, whose bytes are still at the front of the input, to an endpoint.
-    private func dispatch(to endpoint: EndpointHandle) {
+    func dispatch(to endpoint: EndpointHandle) {
         exchange.dispatched(to: endpoint)
         if exchange.mayUsePool, let connection = endpoint.http1.take() {
             send(over: connection)
@@ -291,6 +300,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
         let message = emitter.assemble(
             received, start: parser.leadingBytes, head: head, body: bodyBytes, removals: parser.removals,
             fieldsEnd: parser.fieldsEnd, additions: connection.endpoint.requestAdditions)
+        if exchange.kept != nil, let sent = received.getSlice(at: received.readerIndex, length: head + bodyBytes) {
+            exchange.keep(sent)
+        }
         input.moveReaderIndex(forwardBy: head + bodyBytes)
         if input.readableBytes == 0 { input = ByteBuffer() }
         exchange.isRequestDone = body.isDone

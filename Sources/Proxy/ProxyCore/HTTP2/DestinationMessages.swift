@@ -6,12 +6,13 @@ import NIOCore
 
 extension ProfileUpdate {
     init(_ message: Io_Linkerd_Proxy_Destination_DestinationProfile) {
-        self = .profile(
-            DestinationProfile(
-                fullyQualifiedName: message.fullyQualifiedName.isEmpty ? nil : message.fullyQualifiedName,
-                isOpaque: message.opaqueProtocol,
-                endpoint: message.hasEndpoint ? DiscoveredEndpoint(message.endpoint, setLabels: [:]) : nil,
-                parent: message.hasParentRef ? ResourceReference(message.parentRef) : nil))
+        var profile = DestinationProfile(
+            fullyQualifiedName: message.fullyQualifiedName.isEmpty ? nil : message.fullyQualifiedName,
+            isOpaque: message.opaqueProtocol,
+            endpoint: message.hasEndpoint ? DiscoveredEndpoint(message.endpoint, setLabels: [:]) : nil,
+            parent: message.hasParentRef ? ResourceReference(message.parentRef) : nil)
+        profile.takeRoutes(message)
+        self = .profile(profile)
     }
 }
 

@@ -11,34 +11,33 @@ extension HTTP2ServerHandler {
         if streams[slot].upstreamSlot >= 0 {
             streams[slot].upstream?.cancel(streams[slot].upstreamSlot, .cancel)
         }
-        count(slot, failedAs: code.description)
+        count(slot, failedAs: code.description, blamesEndpoint: false)
+        settle(slot)
         streams[slot].reset()
     }
 
     /// Records that the request which was counted did not complete; nothing if its outcome is known.
-    private func count(_ slot: StreamSlot, failedAs label: String) {
+    private func count(_ slot: StreamSlot, failedAs label: String, blamesEndpoint: Bool = true) {
+        streams[slot].routed?.failed(
+            status: streams[slot].hasResponseHead ? streams[slot].status : nil, error: label)
+        countAttempt(slot, failedAs: label, blamesEndpoint: blamesEndpoint)
+    }
+
+    /// The same for the endpoint alone: the request itself goes on elsewhere.
+    func countAttempt(_ slot: StreamSlot, failedAs label: String, blamesEndpoint: Bool = true) {
         guard let endpoint = streams[slot].endpoint, !streams[slot].isCounted else { return }
         streams[slot].isCounted = true
-        endpoint.metrics.requestFailed(
-            status: streams[slot].hasResponseHead ? streams[slot].status : nil, error: label)
+        let status = streams[slot].hasResponseHead ? streams[slot].status : nil
+        endpoint.requestFailed(status: status, error: label, blamesEndpoint: blamesEndpoint)
         if !streams[slot].hasFirstByte {
             streams[slot].hasFirstByte = true
             endpoint.load.abandoned()
         }
     }
 
-    /// Sends a refused request again, when all of it is still here.
-    /// - Returns: false when it cannot be.
-    func resend(_ slot: StreamSlot) -> Bool {
-        guard let endpoint = streams[slot].endpoint, let copy = streams[slot].copy, copy.isComplete,
-            !streams[slot].hasResponseHead, streams[slot].attempts < Self.attemptsMax, !endpoint.isRetired
-        else { return false }
-        send(slot, to: endpoint)
-        return true
-    }
-
     /// The upstream stream failed, and is not sent again.
     func failed(_ slot: StreamSlot, _ failure: HTTP2StreamFailure) {
+        streams[slot].heldHead = nil
         if !streams[slot].hasResponseHead, let error = failure.proxyError {
             return fail(slot, with: error, label: failure.metricLabel)
         }
@@ -75,6 +74,7 @@ extension HTTP2ServerHandler {
     /// Answers with the response that the error maps to.
     func answer(_ slot: StreamSlot, _ error: ProxyError) {
         stack.failed(with: error)
+        streams[slot].routed?.failed(status: nil, error: "unclassified")
         let response = error.kind.response
         let isInformational = stack.emitsInformationalHeaders
         var fields: [(String, String)]
@@ -101,6 +101,7 @@ extension HTTP2ServerHandler {
     }
 
     private func answer(_ slot: StreamSlot, _ fields: [(String, String)]) {
+        settle(slot)
         streams[slot].phase = .answered
         streams[slot].hasResponseHead = true
         streams[slot].isResponseEnded = true

@@ -12,7 +12,6 @@ extension HTTP2ServerHandler {
         let isGRPC = headers.isGRPC(block)
         streams[slot].isGRPC = isGRPC
         streams[slot].isRequestEnded = isEnd
-        streams[slot].startedAt = nowNanoseconds
         guard !block.isTooLarge else {
             return answer(slot, status: 431)
         }
@@ -24,7 +23,11 @@ extension HTTP2ServerHandler {
         copy.begin(block, of: headers, isEnd: isEnd)
         // Only a proxy may say who the client is.
         if stack.direction == .inbound { copy.headers.remove(.clientID, from: copy.block) }
-        switch stack.route(authority: authority(of: block), isGRPC: isGRPC) {
+        guard admit(slot) else { return }
+        let name = authority(of: block, in: headers)
+        if stack.requestName == .override { copy.headers.remove(.dstOverride, from: copy.block) }
+        findRoute(slot, named: name)
+        switch stack.route(authority: name, isGRPC: isGRPC) {
         case .forward(let endpoint): start(slot, on: endpoint)
         case .reject(let error): answer(slot, error)
         case .pending(let future): wait(slot, for: future)
@@ -32,13 +35,12 @@ extension HTTP2ServerHandler {
     }
 
     /// The name that the request goes to, as one string for as long as the bytes stay the same.
-    private func authority(of block: HeaderBlock) -> String {
-        let headers = session.headers
+    func authority(of block: HeaderBlock, in headers: HTTP2Headers) -> String {
         let token: HeaderToken
-        if stack.direction == .inbound, headers.contains(.dstCanonical, in: block) {
-            token = .dstCanonical
-        } else {
-            token = headers.contains(.authority, in: block) ? .authority : .host
+        switch stack.requestName {
+        case .canonical where headers.contains(.dstCanonical, in: block): token = .dstCanonical
+        case .override: token = .dstOverride
+        case .canonical, .authority: token = headers.contains(.authority, in: block) ? .authority : .host
         }
         if headers.value(of: token, in: block, equals: memoizedAuthority) { return memoizedAuthority }
         let text = headers.text(of: token, in: block) ?? ""
@@ -58,7 +60,11 @@ extension HTTP2ServerHandler {
             }
             self.nowNanoseconds = NIODeadline.now().uptimeNanoseconds
             switch result {
-            case .success(let endpoint): self.start(slot, on: endpoint)
+            case .success(let endpoint):
+                if let copy = self.streams[slot].copy {
+                    self.findRoute(slot, named: self.authority(of: copy.block, in: copy.headers))
+                }
+                self.start(slot, on: endpoint)
             case .failure(let error):
                 self.answer(slot, error as? ProxyError ?? ProxyError(.unexpected, "unexpected error"))
             }
@@ -67,12 +73,15 @@ extension HTTP2ServerHandler {
     }
 
     /// Counts the request and sends it.
-    private func start(_ slot: StreamSlot, on endpoint: EndpointHandle) {
+    func start(_ slot: StreamSlot, on endpoint: EndpointHandle) {
         streams[slot].endpoint = endpoint
+        streams[slot].startedAt = nowNanoseconds
+        streams[slot].hasFirstByte = false
+        streams[slot].isCounted = false
+        streams[slot].routed?.attempted()
         if let name = endpoint.canonicalName { streams[slot].copy?.setCanonicalName(name) }
         if let id = endpoint.clientID { streams[slot].copy?.setClientID(id) }
-        endpoint.metrics.requestStarted()
-        endpoint.load.started()
+        endpoint.requestStarted()
         send(slot, to: endpoint)
     }
 
@@ -96,7 +105,7 @@ extension HTTP2ServerHandler {
         guard !isWhole else { return }
         if copy.body.readableBytes > 0 { upstream.sendBody(copy.body, on: upstreamSlot) }
         if copy.isEnd { upstream.finish(upstreamSlot) }
-        if copy.body.readableBytes > RequestCopy.replayBytesMax { copy.drop() }
+        if copy.body.readableBytes > replayBytesMax(slot) { copy.drop() }
     }
 
     func requestBody(_ slot: StreamSlot, _ chunk: BodyChunk) {
@@ -105,7 +114,7 @@ extension HTTP2ServerHandler {
         case .forwarding where streams[slot].upstreamSlot >= 0:
             let bytes = session.bytes(of: chunk)
             if !streams[slot].hasResponseHead {
-                streams[slot].copy?.keep(bytes, max: RequestCopy.replayBytesMax)
+                streams[slot].copy?.keep(bytes, max: replayBytesMax(slot))
             }
             streams[slot].upstream?.sendBody(bytes, on: streams[slot].upstreamSlot)
         case .routing:

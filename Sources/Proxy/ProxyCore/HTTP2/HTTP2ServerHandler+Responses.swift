@@ -9,6 +9,14 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     }
 
     package func responseHead(stream slot: Int, _ block: HeaderBlock, of headers: HTTP2Headers, isEnd: Bool) {
+        if intercepts(slot, block, of: headers, isEnd: isEnd) { return }
+        passHead(slot, block, of: headers, isEnd: isEnd)
+    }
+
+    /// Sends the head of the answer to the client.
+    func passHead(_ slot: StreamSlot, _ block: HeaderBlock, of headers: HTTP2Headers, isEnd: Bool) {
+        settle(slot)
+        streams[slot].routed?.headPassed()
         streams[slot].hasResponseHead = true
         streams[slot].status = headers.number(of: .status, in: block) ?? 0
         streams[slot].copy?.drop()
@@ -19,6 +27,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     }
 
     package func responseBody(stream slot: Int, _ bytes: ByteBuffer) {
+        releaseHead(slot)
         firstByte(slot)
         streams[slot].responseOwed += bytes.readableBytes
         session.sendBody(bytes, on: slot)
@@ -26,6 +35,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     }
 
     package func responseTrailers(stream slot: Int, _ block: HeaderBlock, of headers: HTTP2Headers) {
+        if interceptsTrailers(slot, block, of: headers) { return }
         streams[slot].grpcStatus = headers.number(of: .grpcStatus, in: block)
         session.sendTrailers(block, of: headers, on: slot)
         responseComplete(slot)
@@ -33,6 +43,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     }
 
     package func responseEnd(stream slot: Int) {
+        releaseHead(slot)
         session.finish(slot)
         responseComplete(slot)
         wire.flushSoon()
@@ -49,7 +60,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
             if !session.isOpen(slot) { return }
             return streams[slot].isRequestEnded ? () : stopRequestIfWritten(slot)
         }
-        if case .refused = failure, resend(slot) { return }
+        if resend(slot, after: failure) { return }
         failed(slot, failure)
     }
 
@@ -62,6 +73,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         let latency = now >= streams[slot].startedAt ? now - streams[slot].startedAt : 0
         endpoint.metrics.responseHead(status: streams[slot].status, latencyNanoseconds: latency)
         endpoint.load.answered(latencyNanoseconds: latency, at: now)
+        streams[slot].routed?.firstByte(status: streams[slot].status, at: now)
     }
 
     private func responseComplete(_ slot: StreamSlot) {
@@ -69,11 +81,17 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         streams[slot].isResponseEnded = true
         guard let endpoint = streams[slot].endpoint, !streams[slot].isCounted else { return }
         streams[slot].isCounted = true
-        let classification = Classification.of(
-            status: streams[slot].status, grpcStatus: streams[slot].grpcStatus)
-        endpoint.metrics.responseEnded(
-            status: streams[slot].status, grpcStatus: streams[slot].grpcStatus,
-            isFailure: classification == .failure)
+        let (status, grpcStatus) = (streams[slot].status, streams[slot].grpcStatus)
+        if let routed = streams[slot].routed {
+            let outcome = routed.route.classify(status: status, grpcStatus: grpcStatus)
+            endpoint.responseEnded(
+                status: status, grpcStatus: outcome.grpcStatus, isFailure: outcome.isFailure)
+            let now = streams[slot].upstream?.nowNanoseconds ?? nowNanoseconds
+            return routed.completed(status: status, grpcStatus: grpcStatus, at: now)
+        }
+        let classification = Classification.of(status: status, grpcStatus: grpcStatus)
+        endpoint.responseEnded(
+            status: status, grpcStatus: grpcStatus, isFailure: classification == .failure)
     }
 
     /// Credit for response bytes, to the endpoint's connection.

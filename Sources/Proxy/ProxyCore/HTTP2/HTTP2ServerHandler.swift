@@ -44,6 +44,12 @@ struct HTTP2ServerStream {
     var upstreamSlot = -1
     /// Kept after the stream is gone: its connection still gets credit.
     var upstreamID = 0
+    /// Counted among the requests in flight.
+    var isInFlight = false
+    /// Set when the request's destination has routes.
+    var routed: RoutedRequest?
+    /// A response head that waits for the frame behind it.
+    var heldHead: HeldHead?
     /// Tells a late routing answer that the slot has a new stream.
     var generation = 0
     var copy: RequestCopy?
@@ -75,17 +81,19 @@ package final class HTTP2ServerHandler: ConnectionServer {
     var streams: ContiguousArray<HTTP2ServerStream> = []
     var nowNanoseconds: UInt64 = 0
     var memoizedAuthority = ""
+    let inFlight: InFlightLimit?
     private let transport: TransportMetrics
     private let drain: DrainState
     private var keepAlive: HTTP2KeepAlive?
     private var errno: CInt = 0
     private var isDraining = false
     private var isClosed = false
-    private var loop: (any EventLoop)?
+    private(set) var loop: (any EventLoop)?
 
     package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState)
     {
         self.stack = stack
+        inFlight = stack.inFlight
         self.limits = limits
         self.transport = transport
         self.drain = drain

@@ -3,6 +3,7 @@
 // The gRPC client implements this over `io.linkerd.proxy.destination.Destination`; tests implement it by
 // hand.
 
+package import MeshRoutes
 package import NIOCore
 
 /// A stream of answers that goes on until it is cancelled.
@@ -45,11 +46,24 @@ package struct DestinationProfile: Sendable, Equatable {
     package var endpoint: DiscoveredEndpoint?
     /// The Service behind the name, for `parent_*` labels.
     package var parent: ResourceReference?
+    /// Routes of a ServiceProfile; the first match counts.
+    package var routes: [ProfileRoute] = []
+    /// `nil` when nothing may be retried.
+    package var retryBudget: RetryBudget.Settings?
+    /// Where requests go instead of to the name itself, by weight; empty for no split.
+    package var overrides: [WeightedAuthority] = []
+
+    /// Whether someone wrote a profile for the destination: only then its requests are counted by route.
+    package var isServiceProfile: Bool { !routes.isEmpty || !overrides.isEmpty }
 
     package init(
         fullyQualifiedName: String? = nil, isOpaque: Bool = false, endpoint: DiscoveredEndpoint? = nil,
-        parent: ResourceReference? = nil
+        parent: ResourceReference? = nil, routes: [ProfileRoute] = [], retryBudget: RetryBudget.Settings? = nil,
+        overrides: [WeightedAuthority] = []
     ) {
+        self.routes = routes
+        self.retryBudget = retryBudget
+        self.overrides = overrides
         self.fullyQualifiedName = fullyQualifiedName
         self.isOpaque = isOpaque
         self.endpoint = endpoint

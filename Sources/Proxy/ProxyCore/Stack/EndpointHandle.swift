@@ -40,6 +40,8 @@ package final class EndpointHandle {
 
     private let gate: ConnectGate
     private let tls: EndpointTLS?
+    /// Set where failures in a row take the endpoint out of the balancer.
+    var accrual: FailureAccrual?
 
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
@@ -62,10 +64,15 @@ package final class EndpointHandle {
         self.requestAdditions = additions.isEmpty ? nil : ByteBuffer(string: additions)
         self.connectTimeout = settings.connect.timeout
         self.gate = ConnectGate(settings: settings.connect)
+        accrual = settings.accrual.map { FailureAccrual($0, seed: .random(in: 1...UInt64.max)) }
     }
 
-    /// Whether the balancer may choose this endpoint: not retired, and not waiting after a failed connect.
-    package var isReady: Bool { !isRetired && gate.isOpen }
+    /// Whether the balancer may choose this endpoint: not retired, not waiting after a failed connect, and not shut
+    /// after failures in a row.
+    package var isReady: Bool {
+        guard !isRetired, gate.isOpen else { return false }
+        return accrual?.isOpen(at: NIODeadline.now().uptimeNanoseconds) ?? true
+    }
 
     /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
     ///
@@ -108,6 +115,8 @@ package struct EndpointSettings: Sendable, Equatable {
     package var poolIdleTimeout: TimeAmount
     /// Idle HTTP/1 connections kept per endpoint and loop; beyond it they close.
     package var poolIdleMax: Int
+    /// When failures in a row take an endpoint out; `nil` never does, until a policy says so.
+    package var accrual: FailureAccrual.Settings?
 
     package init(connect: ConnectSettings, poolIdleTimeout: TimeAmount, poolIdleMax: Int) {
         self.connect = connect

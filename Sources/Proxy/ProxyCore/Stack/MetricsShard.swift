@@ -8,6 +8,10 @@ package import NIOCore
 package enum RequestScope: String, Sendable, CaseIterable {
     /// `request_total` and its relatives.
     case endpoint = ""
+    /// `route_request_total` and its relatives: what the client of a route sees.
+    case route = "route_"
+    /// `route_actual_request_total` and `route_actual_response_total`: every attempt.
+    case routeActual = "route_actual_"
     /// `control_request_total` and its relatives.
     case control = "control_"
 }
@@ -18,6 +22,7 @@ package enum CounterFamily: String, Sendable, CaseIterable {
     case inboundTCPErrors = "inbound_tcp_errors_total"
     case outboundHTTPErrors = "outbound_http_errors_total"
     case outboundTCPErrors = "outbound_tcp_errors_total"
+    case routeRetryable = "route_retryable_total"
 
     /// What `# HELP` says.
     package var help: String {
@@ -26,6 +31,7 @@ package enum CounterFamily: String, Sendable, CaseIterable {
         case .inboundTCPErrors: "Inbound connections that the proxy failed by itself"
         case .outboundHTTPErrors: "Outbound HTTP requests that the proxy failed by itself"
         case .outboundTCPErrors: "Outbound connections that the proxy failed by itself"
+        case .routeRetryable: "Failed responses of routes that may be retried, and those for which no budget was left"
         }
     }
 }

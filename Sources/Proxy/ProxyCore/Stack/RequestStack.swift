@@ -7,6 +7,16 @@
 
 package import NIOCore
 
+/// Which field of a request says where it goes.
+package enum RequestName: Sendable {
+    /// `:authority`, or the absolute target, or `Host`.
+    case authority
+    /// `l5d-dst-canonical` when there is one, which a peer proxy set; else the authority.
+    case canonical
+    /// `l5d-dst-override`, which is taken off the request; nothing when there is none (ingress mode).
+    case override
+}
+
 /// Which side of the workload a connection belongs to.
 package enum Direction: String, Sendable, CaseIterable {
     case inbound, outbound
@@ -17,6 +27,25 @@ package protocol RequestStack: AnyObject {
     /// The side this stack serves. Inbound handlers pass the value of `l5d-dst-canonical`, when the request
     /// has one, in place of the authority.
     var direction: Direction { get }
+
+    /// Which field the handlers take the name from that they pass as `authority`.
+    var requestName: RequestName { get }
+
+    /// Bounds the requests that wait for their answer; `nil` for no bound.
+    var inFlight: InFlightLimit? { get }
+
+    /// How a request is counted, timed and retried; `nil` when its destination has no routes.
+    ///
+    /// - Parameters:
+    ///   - authority: as for `route`.
+    ///   - target: the request's target, or its `:path`.
+    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute?
+
+    /// Another endpoint for a request that has to be sent again. Never waits.
+    ///
+    /// - Parameter failed: where it must not go again; `nil` when the same endpoint will do.
+    /// - Returns: `nil` when none is ready now.
+    func reroute(authority: String, avoiding failed: EndpointHandle?) -> EndpointHandle?
 
     /// Chooses the endpoint of one request.
     ///
@@ -43,4 +72,16 @@ package enum RouteDecision {
     /// Discovery has not answered; the future completes on the same loop, with a `ProxyError` when it fails
     /// fast. The number of waiters is bounded by the stack. Stop reading while waiting.
     case pending(EventLoopFuture<EndpointHandle>)
+}
+
+// A stack of one endpoint, without routes.
+extension RequestStack {
+    package var requestName: RequestName { direction == .inbound ? .canonical : .authority }
+    package var inFlight: InFlightLimit? { nil }
+
+    package func requestRoute(
+        authority: String, method: Span<UInt8>, target: Span<UInt8>
+    ) -> RequestRoute? { nil }
+
+    package func reroute(authority: String, avoiding failed: EndpointHandle?) -> EndpointHandle? { nil }
 }
