@@ -4,6 +4,7 @@ import GRPCNIOTransportHTTP2Posix
 import MeshAPI
 import MeshGRPC
 import MeshKubernetes
+import MeshModel
 import SwiftProtobuf
 import Testing
 
@@ -159,6 +160,15 @@ private struct Reader<Message: Sendable> {
                 mesh.change(service(annotations: ["config.linkerd.io/opaque-ports": "80"]))
                 let opaque = try await stream.next()
                 #expect(opaque.opaqueProtocol)
+                let written = try ServiceProfile(
+                    name: "web.shop.svc.cluster.local",
+                    spec: JSONValue(parsing: #"{"routes": [{"name": "a", "condition": {"method": "GET"}}]}"#))
+                mesh.index.update { $0.setProfile(of: webKey, in: "shop", written) }
+                let routed = try await stream.next()
+                #expect(routed.routes.map(\.metricsLabels) == [["route": "a"]] && routed.opaqueProtocol)
+                mesh.index.update { $0.setProfile(of: webKey, in: "shop", nil) }
+                let bare = try await stream.next()
+                #expect(bare.routes.isEmpty)
             }
         }
     }

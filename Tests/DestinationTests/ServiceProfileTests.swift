@@ -84,7 +84,8 @@ private func translate(_ state: ClusterState, port: Int = 80, from namespace: St
                 "spec.routes[0].isRetryable: "
             ),
             (
-                #"{"routes": [{"name": "a", "condition": {"method": "GET"}, "responseClasses": [{"condition": {"status": {"min": 600}}}]}]}"#,
+                #"{"routes": [{"name": "a", "condition": {"method": "GET"}, "#
+                    + #""responseClasses": [{"condition": {"status": {"min": 600}}}]}]}"#,
                 "spec.routes[0].responseClasses[0].condition.status: "
             ),
             (#"{"retryBudget": {"retryRatio": 1, "minRetriesPerSecond": 1}}"#, "spec.retryBudget.ttl: "),

@@ -6,6 +6,13 @@ import Testing
 
 private func response(_ body: String) -> String { Script.response("200 OK", body) }
 
+/// Raised once.
+private final class Flag: Sendable {
+    private let value = Mutex(false)
+    var isSet: Bool { value.withLock { $0 } }
+    func set() { value.withLock { $0 = true } }
+}
+
 @Suite("Splits and resilience", .timeLimit(.minutes(3))) struct SplitTests {
     private let service: RoutedService
     private let legs = ["a.ns.svc.cluster.local:8080", "b.ns.svc.cluster.local:8080"]
@@ -28,7 +35,9 @@ private func response(_ body: String) -> String { Script.response("200 OK", body
         }
     }
 
-    private func ask(_ client: TestConnection) async throws -> String {
+    private func ask(_ client: TestConnection) async throws -> String { try await Self.ask(client) }
+
+    private static func ask(_ client: TestConnection) async throws -> String {
         try await client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n")
         _ = try await client.takeHead()
         return try await client.take(count: 3)
@@ -111,15 +120,15 @@ private func response(_ body: String) -> String { Script.response("200 OK", body
             for _ in 0..<4 { servers.append(try await .answering(response("-x-"), on: proxy.group)) }
             let all = servers.map { DiscoveredEndpoint(address: $0.address) }
             proxy.discovery.setEndpoints(RoutedService.path, .replace(all))
-            let isOver = Mutex(false)
+            let over = Flag()
             let (service, discovery) = (service, proxy.discovery)
             let answered = try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<8 {
                     let client = try await proxy.outbound(to: service.address)
                     group.addTask {
                         var count = 0
-                        while !isOver.withLock({ $0 }) {
-                            guard try await ask(client) == "-x-" else { throw DeadlineError(description: "a failed request") }
+                        while !over.isSet {
+                            guard try await Self.ask(client) == "-x-" else { throw DeadlineError(description: "a failed request") }
                             count += 1
                         }
                         return count
@@ -137,7 +146,7 @@ private func response(_ body: String) -> String { Script.response("200 OK", body
                     }
                     try await Task.sleep(for: .milliseconds(10))
                 }
-                isOver.withLock { $0 = true }
+                over.set()
                 return try await group.reduce(0, +)
             }
             #expect(answered > 300)
@@ -179,6 +188,30 @@ private func response(_ body: String) -> String { Script.response("200 OK", body
                 await third.close()
                 return another != nil
             }
+        }
+    }
+}
+
+@Suite("Required identities", .timeLimit(.minutes(1))) struct RequiredIdentityTests {
+    @Test("A request that says whom it must reach goes nowhere else; the field is taken off, except inbound")
+    func mismatch() async throws {
+        try await ProxyFixture.run { proxy in
+            let service = try RoutedService()
+            let script = Script([response("-1-")])
+            let server = try await ScriptedServer.start(on: proxy.group, serve: script.serve)
+            service.set(proxy)
+            service.locate(proxy, servers: server)
+            let client = try await proxy.outbound(to: service.address)
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\nL5d-Require-Id: web.ns\r\n\r\n")
+            let answer = try await client.takeToEnd()
+            #expect(answer.hasPrefix("HTTP/1.1 502 "))
+            #expect(answer.contains("l5d-proxy-error: required id web.ns; found none\r\n"))
+            #expect(try await proxy.metric("outbound_http_errors_total", ["error": "identity required"]) == 1)
+            #expect(script.requests.isEmpty)
+            let inbound = try await proxy.inbound(to: server.address)
+            try await inbound.send("GET / HTTP/1.1\r\nHost: a\r\nl5d-require-id: web.ns\r\n\r\n")
+            _ = try await inbound.take(through: "-1-")
+            #expect(script.requests[0].contains("l5d-require-id: web.ns"))
         }
     }
 }

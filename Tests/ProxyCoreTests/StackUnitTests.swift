@@ -24,7 +24,16 @@ import Testing
 @Suite("Error responses", .timeLimit(.minutes(1))) struct ErrorResponsesTests {
     @Test(
         "Every kind has its answer",
-        arguments: [
+        arguments: rows)
+    func table(kind: ProxyError.Kind, status: Int, grpc: Int, closes: Bool, label: String) {
+        let response = kind.response
+        #expect(response.status == status)
+        #expect(response.grpcStatus == grpc)
+        #expect(response.closesConnection == closes)
+        #expect(response.metricLabel == label)
+    }
+
+    private static let rows: [(ProxyError.Kind, Int, Int, Bool, String)] = [
             (ProxyError.Kind.malformedRequest, 400, 13, true, "unexpected"),
             (.connectFailed, 502, 14, true, "i/o"),
             (.connectTimedOut, 504, 14, true, "i/o"), (.upstreamClosed, 502, 14, true, "i/o"),
@@ -34,18 +43,13 @@ import Testing
             (.unauthorized, 403, 7, false, "unauthorized"),
             (.notFound, 404, 5, false, "not found"), (.loop, 508, 10, true, "gateway loop"),
             (.unexpected, 500, 13, true, "unexpected"),
-        ])
-    func table(kind: ProxyError.Kind, status: Int, grpc: Int, closes: Bool, label: String) {
-        let response = kind.response
-        #expect(response.status == status)
-        #expect(response.grpcStatus == grpc)
-        #expect(response.closesConnection == closes)
-        #expect(response.metricLabel == label)
-    }
+            (.identityMismatch, 502, 14, true, "identity required"),
+            (.tlsDetectTimedOut, 504, 14, true, "tls detection timeout"),
+        ]
 
     @Test("The table above has every kind")
     func complete() {
-        #expect(ProxyError.Kind.allCases.count == 13)
+        #expect(Set(Self.rows.map(\.0)) == Set(ProxyError.Kind.allCases))
     }
 
     @Test("A message that cannot be a field value is replaced")

@@ -39,6 +39,8 @@ public enum HeaderToken: UInt8, Sendable {
     case dstCanonical
     /// `l5d-client-id`
     case clientID
+    /// `l5d-require-id`
+    case requireID
     /// A name whose values hardly repeat (dates, trace ids, timeouts): indexing it only evicts what does
     /// repeat.
     case volatile
@@ -84,6 +86,7 @@ public enum HeaderToken: UInt8, Sendable {
         let text = unsafe UnsafeBufferPointer(start: name, count: count)
         if unsafe text.elementsEqual("l5d-orig-proto".utf8) { return .origProto }
         if unsafe text.elementsEqual("l5d-client-id".utf8) { return .clientID }
+        if unsafe text.elementsEqual("l5d-require-id".utf8) { return .requireID }
         if unsafe text.elementsEqual("l5d-proxy-error".utf8) { return .proxyError }
         if unsafe text.elementsEqual("l5d-dst-override".utf8) { return .dstOverride }
         if unsafe text.elementsEqual("l5d-dst-canonical".utf8) { return .dstCanonical }

@@ -16,6 +16,8 @@ package struct HTTP1FieldRules: OptionSet, Sendable {
     package static let dropsCanonicalName = HTTP1FieldRules(rawValue: 2)
     /// Read `l5d-dst-override` and drop it (ingress mode).
     package static let takesOverride = HTTP1FieldRules(rawValue: 4)
+    /// Read `l5d-require-id` and drop it.
+    package static let takesRequiredID = HTTP1FieldRules(rawValue: 8)
 }
 
 /// What the field lines of one head say.
@@ -44,6 +46,7 @@ struct HTTP1Fields {
     var hasHost = false
     var canonicalName: Range<Int> = 0..<0
     var overrideName: Range<Int> = 0..<0
+    var requiredID: Range<Int> = 0..<0
     let rules: HTTP1FieldRules
 
     private var linesStart = 0
@@ -68,6 +71,7 @@ struct HTTP1Fields {
         hasHost = false
         canonicalName = 0..<0
         overrideName = 0..<0
+        requiredID = 0..<0
         count = 0
     }
 
@@ -105,6 +109,7 @@ struct HTTP1Fields {
                 case "l5d-client-id": rules.contains(.dropsClientID)
                 case "l5d-dst-canonical": rules.contains(.dropsCanonicalName)
                 case "l5d-dst-override": rules.contains(.takesOverride)
+                case "l5d-require-id": rules.contains(.takesRequiredID)
                 default: nominated.contains(name)
                 }
             if isDropped { removals.append(offset..<line.end) }
@@ -236,6 +241,13 @@ extension HTTP1Fields {
 
     private mutating func takeFourteen(_ bytes: Span<UInt8>, _ line: Line, start: Int) throws(HTTP1ParseError)
     {
+        if rules.contains(.takesRequiredID),
+            folded(bytes, at: start, count: 8) == word("l", "5", "d", "-", "r", "e", "q", "u"),
+            folded(bytes, at: start + 8, count: 6) == word("i", "r", "e", "-", "i", "d")
+        {
+            requiredID = line.value
+            return removals.append(start..<line.end)
+        }
         guard folded(bytes, at: start, count: 8) == word("c", "o", "n", "t", "e", "n", "t", "-"),
             folded(bytes, at: start + 8, count: 6) == word("l", "e", "n", "g", "t", "h")
         else { return }

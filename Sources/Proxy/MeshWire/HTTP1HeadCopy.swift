@@ -2,6 +2,11 @@ package import NIOCore
 
 /// Passes heads on without writing them anew: what stays is copied in runs.
 package enum HTTP1HeadCopy {
+    /// A part of a head as text; `range` counts from the first readable byte. Allocates.
+    package static func text(_ range: Range<Int>, of source: ByteBuffer) -> String {
+        HTTP1Fields.text(source.readableBytesUInt8Span, range)
+    }
+
     /// Appends a head to `output`, leaving out `removals` and adding `additions` before the empty line.
     ///
     /// - Parameters:

@@ -47,6 +47,8 @@ package struct HTTP1RequestParser {
     package var canonicalName: Range<Int> { fields.canonicalName }
     /// Value of `l5d-dst-override`, where the rules take it; empty when there is none.
     package var overrideName: Range<Int> { fields.overrideName }
+    /// Value of `l5d-require-id`, where the rules take it; empty when there is none.
+    package var requiredID: Range<Int> { fields.requiredID }
     /// Whether the request has a usable `Host`.
     package var hasHost: Bool { fields.hasHost }
     /// Whether the client wants another protocol than HTTP, and says so properly.

@@ -29,6 +29,7 @@ extension ProxyError.Kind {
         case .loadShed: .make(503, "Service Unavailable", grpc: 14, closes: true, "loadshed")
         case .responseTimedOut: .make(504, "Gateway Timeout", grpc: 14, closes: true, "response timeout")
         case .unauthorized: .make(403, "Forbidden", grpc: 7, closes: false, "unauthorized")
+        case .identityMismatch: .make(502, "Bad Gateway", grpc: 14, closes: true, "identity required")
         case .notFound: .make(404, "Not Found", grpc: 5, closes: false, "not found")
         case .loop: .make(508, "Loop Detected", grpc: 10, closes: true, "gateway loop")
         case .tlsDetectTimedOut:

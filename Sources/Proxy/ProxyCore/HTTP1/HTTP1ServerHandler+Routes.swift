@@ -26,6 +26,13 @@ extension HTTP1ServerHandler {
         routed.limit(on: context.eventLoop) { [weak self] error in self?.routeExpired(generation, error) }
     }
 
+    /// Why the parsed request, which says whom it must reach, cannot go to an endpoint.
+    func mismatch(of endpoint: EndpointHandle) -> ProxyError? {
+        let received = input
+        let required = HTTP1HeadCopy.text(parser.requiredID, of: received)
+        return endpoint.mismatch(required: required)
+    }
+
     private func routeExpired(_ generation: UInt64, _ error: ProxyError) {
         guard exchange.generation == generation, exchange.status == 0, phase == .routing || phase == .streaming else {
             return

@@ -61,7 +61,8 @@ package final class HTTP1ServerHandler: ConnectionServer {
         self.stack = stack
         self.transport = transport
         self.drain = drain
-        var rules: HTTP1FieldRules = stack.direction == .inbound ? .dropsClientID : .dropsCanonicalName
+        var rules: HTTP1FieldRules =
+            stack.direction == .inbound ? .dropsClientID : [.dropsCanonicalName, .takesRequiredID]
         if stack.requestName == .override { rules.insert(.takesOverride) }
         parser = HTTP1RequestParser(rules: rules)
     }
@@ -244,6 +245,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
 
     /// Sends the parsed request, whose bytes are still at the front of the input, to an endpoint.
     func dispatch(to endpoint: EndpointHandle) {
+        if !parser.requiredID.isEmpty, let error = mismatch(of: endpoint) { return respond(with: error) }
         exchange.dispatched(to: endpoint)
         if exchange.mayUsePool, let connection = endpoint.http1.take() {
             send(over: connection)

@@ -22,7 +22,11 @@ extension HTTP2ServerHandler {
         streams[slot].copy = copy
         copy.begin(block, of: headers, isEnd: isEnd)
         // Only a proxy may say who the client is.
-        if stack.direction == .inbound { copy.headers.remove(.clientID, from: copy.block) }
+        if stack.direction == .inbound {
+            copy.headers.remove(.clientID, from: copy.block)
+        } else {
+            copy.takeRequiredIdentity()
+        }
         guard admit(slot) else { return }
         let name = authority(of: block, in: headers)
         if stack.requestName == .override { copy.headers.remove(.dstOverride, from: copy.block) }
@@ -74,6 +78,9 @@ extension HTTP2ServerHandler {
 
     /// Counts the request and sends it.
     func start(_ slot: StreamSlot, on endpoint: EndpointHandle) {
+        if let required = streams[slot].copy?.requiredIdentity, let error = endpoint.mismatch(required: required) {
+            return answer(slot, error)
+        }
         streams[slot].endpoint = endpoint
         streams[slot].startedAt = nowNanoseconds
         streams[slot].hasFirstByte = false

@@ -16,6 +16,8 @@ final class RequestCopy {
     private(set) var isComplete = true
     /// The request ended (without trailers).
     var isEnd = false
+    /// Who the endpoint must be; `nil` when the request does not say.
+    private(set) var requiredIdentity: String?
 
     init() { block = headers.append([]) }
 
@@ -24,6 +26,12 @@ final class RequestCopy {
         clear()
         block = headers.append(copying: head, of: source)
         self.isEnd = isEnd
+    }
+
+    /// Takes `l5d-require-id` off the request.
+    func takeRequiredIdentity() {
+        requiredIdentity = headers.text(of: .requireID, in: block)
+        if requiredIdentity != nil { headers.remove(.requireID, from: block) }
     }
 
     /// Replaces `l5d-dst-canonical`.
@@ -53,6 +61,7 @@ final class RequestCopy {
 
     private func clear() {
         headers.removeAll()
+        requiredIdentity = nil
         isComplete = true
         if body.storageCapacity > 2 * Self.replayBytesMax { body = ByteBuffer() } else { body.clear() }
     }

@@ -4,6 +4,12 @@ import MeshBalance
 import NIOCore
 
 extension EndpointHandle {
+    /// Why a request that requires an identity cannot come here; `nil` when it can.
+    func mismatch(required identity: String) -> ProxyError? {
+        guard serverIdentity != identity else { return nil }
+        return ProxyError(.identityMismatch, "required id \(identity); found \(serverIdentity ?? "none")")
+    }
+
     /// A request is sent here.
     func requestStarted() {
         metrics.requestStarted()

@@ -40,6 +40,8 @@ package final class EndpointHandle {
 
     private let gate: ConnectGate
     private let tls: EndpointTLS?
+    /// Who the endpoint proves to be; `nil` in plaintext.
+    package var serverIdentity: String? { tls?.options.serverIdentity }
     /// Set where failures in a row take the endpoint out of the balancer.
     var accrual: FailureAccrual?
 

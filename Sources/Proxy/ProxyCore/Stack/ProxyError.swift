@@ -25,6 +25,8 @@ package struct ProxyError: Error, Sendable {
         case responseTimedOut = "response_timed_out"
         /// Policy forbids the request.
         case unauthorized = "unauthorized"
+        /// The endpoint is not who the request requires it to be.
+        case identityMismatch = "identity_mismatch"
         /// No route matches.
         case notFound = "not_found"
         /// The request would come back to this proxy.

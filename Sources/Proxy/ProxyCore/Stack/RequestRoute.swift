@@ -2,7 +2,7 @@
 // loop. Source: `spec/proxy.md` 3.3, 3.11, 3.12, 6.2.
 
 import MeshMetrics
-package import MeshRoutes
+import MeshRoutes
 package import NIOCore
 
 /// One route, or what stands for the requests that match none. Loop-bound, shared by its requests.
