@@ -194,9 +194,9 @@ final class InboundPlan: ConnectionPlan, RequestStack {
 
     var inFlight: InFlightLimit? { profiles?.inFlight }
 
-    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
+    func routes(authority: String) -> RouteTable? {
         _ = endpoint(named: authority)
-        return knownRoutes?.route(method: method, target: target)
+        return knownRoutes?.table
     }
 
     private func endpoint(named authority: String) -> EndpointHandle {

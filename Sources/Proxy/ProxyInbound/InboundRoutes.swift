@@ -65,7 +65,8 @@ final class InboundRoutes {
     private let loop: ProxyLoop
     private let loopCount: Int
     private let logger: Logger
-    private var table: RouteTable?
+    /// `nil` when nobody wrote routes for the name, or discovery has not answered.
+    private(set) var table: RouteTable?
     private var watch: (any Cancellable)?
     private var isSettled = false
     private var isUsed = true
@@ -94,11 +95,6 @@ final class InboundRoutes {
         let promise = loop.loop.makePromise(of: Void.self)
         waiting.append(promise)
         return promise.futureResult
-    }
-
-    /// The route of one request; `nil` when nobody wrote routes for the name.
-    func route(method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
-        table?.route(method: method, target: target)
     }
 
     /// Whether a request came since this was last asked.

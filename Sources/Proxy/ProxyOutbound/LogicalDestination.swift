@@ -25,7 +25,8 @@ final class LogicalDestination {
     private let discovery: any DestinationSource
     private var legs: [Leg] = []
     private var split = WeightedSplit(weights: [1])
-    private var routes: RouteTable?
+    /// `nil` when nobody wrote routes for the destination.
+    private(set) var routes: RouteTable?
 
     init(
         name: DestinationName, profile: DestinationProfile, loop: ProxyLoop, settings: OutboundSettings,
@@ -42,11 +43,6 @@ final class LogicalDestination {
     func update(_ profile: DestinationProfile) {
         updateRoutes(profile)
         updateLegs(profile)
-    }
-
-    /// The route of one request; `nil` when nobody wrote routes for the destination.
-    func route(method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
-        routes?.route(method: method, target: target)
     }
 
     /// Chooses an endpoint for one request or connection.

@@ -141,10 +141,10 @@ final class OutboundDestination {
         }
     }
 
-    /// The route of one request; `nil` when its destination has none.
-    func requestRoute(method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
+    /// `nil` when nobody wrote routes for it.
+    var routes: RouteTable? {
         guard case .balance(let logical) = route else { return nil }
-        return logical.route(method: method, target: target)
+        return logical.routes
     }
 
     /// The destination was not used for long: watches end, pooled connections close.

@@ -193,8 +193,8 @@ final class OutboundPlan: ConnectionPlan, RequestStack {
         return named.chooseWhenResolved()
     }
 
-    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute? {
-        destination(of: authority)?.requestRoute(method: method, target: target)
+    func routes(authority: String) -> RouteTable? {
+        destination(of: authority)?.routes
     }
 
     func reroute(authority: String, avoiding failed: EndpointHandle?) -> EndpointHandle? {

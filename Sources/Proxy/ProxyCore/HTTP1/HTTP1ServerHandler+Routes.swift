@@ -7,18 +7,13 @@ import MeshWire
 import NIOCore
 
 extension HTTP1ServerHandler {
-    /// Times one request goes to another endpoint because the one before could not be connected to.
-    static let redispatchesMax = 3
-
     /// Finds the route of the parsed request, unless it has one.
     func findRoute(named name: String) {
-        guard exchange.routed == nil, let context else { return }
+        guard exchange.routed == nil, let routes = stack.routes(authority: name), let context else { return }
         let received = input
         let bytes = received.readableBytesUInt8Span
-        guard
-            let route = stack.requestRoute(
-                authority: name, method: bytes.extracting(parser.methodText), target: bytes.extracting(parser.target))
-        else { return }
+        let route = routes.route(
+            method: bytes.extracting(parser.methodText), target: bytes.extracting(parser.target))
         let routed = RoutedRequest(route, at: NIODeadline.now().uptimeNanoseconds)
         exchange.routed = routed
         exchange.keepRequest(bodyBytesMax: routed.keptBytesMax, head: parser.headBytes)
@@ -76,7 +71,7 @@ extension HTTP1ServerHandler {
 
     /// Sends a request elsewhere whose endpoint could not be connected to: none of it has left the input.
     func redispatch() -> Bool {
-        guard exchange.replay == nil, exchange.redispatchCount < Self.redispatchesMax, let failed = exchange.endpoint,
+        guard exchange.replay == nil, exchange.redispatchCount < FailureFate.redispatchesMax, let failed = exchange.endpoint,
             let next = stack.reroute(authority: authority.known, avoiding: failed)
         else { return false }
         exchange.attemptFailed(error: "unclassified")

@@ -33,14 +33,13 @@ extension HTTP2ServerHandler {
 
     /// Finds the route of the request whose head is kept in the copy, unless it has one.
     func findRoute(_ slot: StreamSlot, named name: String) {
-        guard streams[slot].routed == nil, let copy = streams[slot].copy else { return }
-        let (headers, stack) = (copy.headers, stack)
+        guard streams[slot].routed == nil, let routes = stack.routes(authority: name), let copy = streams[slot].copy
+        else { return }
+        let headers = copy.headers
         let found = headers.withValue(of: .method, in: copy.block) { method in
-            headers.withValue(of: .path, in: copy.block) { target in
-                stack.requestRoute(authority: name, method: method, target: target)
-            }
+            headers.withValue(of: .path, in: copy.block) { routes.route(method: method, target: $0) }
         }
-        guard let route = found ?? nil, let route else { return }
+        guard let route = found ?? nil else { return }
         let routed = RoutedRequest(route, at: nowNanoseconds)
         streams[slot].routed = routed
         let generation = streams[slot].generation
@@ -147,13 +146,13 @@ extension HTTP2ServerHandler {
         case .malformed: (kind, sent) = (.upstreamMalformed, .something)
         case .connectionLost: (kind, sent) = (.upstreamClosed, .something)
         }
-        guard streams[slot].attempts < Self.attemptsMax, let endpoint = streams[slot].endpoint,
-            let copy = streams[slot].copy, copy.isComplete
-        else { return false }
+        guard let endpoint = streams[slot].endpoint, let copy = streams[slot].copy, copy.isComplete else { return false }
+        let attempts = Int(streams[slot].attempts)
         let received: ResponseProgress = streams[slot].hasResponseHead ? .some : .nothing
         switch FailureFate.of(kind, sent: sent, received: received) {
         case .respond, .breakOff: return false
         case .resend:
+            guard attempts < Self.attemptsMax else { return false }
             if endpoint.isRetired, let next = replayTarget(slot, avoiding: endpoint) {
                 return restart(slot, on: next, failure)
             }
@@ -161,7 +160,7 @@ extension HTTP2ServerHandler {
             send(slot, to: endpoint)
             return true
         case .resendElsewhere:
-            guard let next = replayTarget(slot, avoiding: endpoint) else { return false }
+            guard attempts <= FailureFate.redispatchesMax, let next = replayTarget(slot, avoiding: endpoint) else { return false }
             return restart(slot, on: next, failure)
         }
     }

@@ -32,6 +32,10 @@ package enum FailureFate: Sendable, Equatable {
     /// Break off: the client has a part, and only a reset (or for gRPC, trailers) says that the rest is missing.
     case breakOff
 
+    /// Times one request goes to another endpoint because the one before could not be connected to. Each such
+    /// endpoint is left alone for a while, so that the next try finds one fewer of them.
+    static let redispatchesMax = 16
+
     /// The table.
     package static func of(
         _ kind: ProxyError.Kind, sent: RequestProgress, received: ResponseProgress

@@ -34,12 +34,10 @@ package protocol RequestStack: AnyObject {
     /// Bounds the requests that wait for their answer; `nil` for no bound.
     var inFlight: InFlightLimit? { get }
 
-    /// How a request is counted, timed and retried; `nil` when its destination has no routes.
+    /// How requests to a destination are counted, timed and retried; `nil` when it has no routes.
     ///
-    /// - Parameters:
-    ///   - authority: as for `route`.
-    ///   - target: the request's target, or its `:path`.
-    func requestRoute(authority: String, method: Span<UInt8>, target: Span<UInt8>) -> RequestRoute?
+    /// - Parameter authority: as for `route`.
+    func routes(authority: String) -> RouteTable?
 
     /// Another endpoint for a request that has to be sent again. Never waits.
     ///
@@ -79,9 +77,7 @@ extension RequestStack {
     package var requestName: RequestName { direction == .inbound ? .canonical : .authority }
     package var inFlight: InFlightLimit? { nil }
 
-    package func requestRoute(
-        authority: String, method: Span<UInt8>, target: Span<UInt8>
-    ) -> RequestRoute? { nil }
+    package func routes(authority: String) -> RouteTable? { nil }
 
     package func reroute(authority: String, avoiding failed: EndpointHandle?) -> EndpointHandle? { nil }
 }
