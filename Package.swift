@@ -139,6 +139,7 @@ let controlPlane: [Target] = [
             asn1, crypto, logging,
         ]),
     lib("Injector", "ControlPlane/Injector", ["MeshModel", "MeshKubernetes", yams]),
+    lib("InjectorWebhook", "ControlPlane/InjectorWebhook", ["MeshModel", "MeshMetrics", "MeshKubernetes", "Injector", logging]),
 ]
 
 let viz: [Target] = [
@@ -202,7 +203,7 @@ let programs: [Target] = [
     program(
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
-    program("linkerd-controller", ["Destination", "Identity", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
+    program("linkerd-controller", ["Destination", "Identity", "Injector", "InjectorWebhook", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
@@ -235,6 +236,9 @@ let allTests: [Target] =
         ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "LocalAPI", protobuf, grpcCore, grpcPosix, x509, asn1, crypto, nioCore,
          nioPosix, nioHTTP1, logging])
     + tests("ControlPlane", "Injector", ["MeshModel", "MeshKubernetes"])
+    + tests(
+        "ControlPlane", "InjectorWebhook",
+        ["MeshModel", "MeshKubernetes", "Injector", "LocalAPI", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Viz", "MeshRollup", ["MeshModel", "MeshMetrics"])
     + tests("Viz", "RollupStore", ["MeshModel", "MeshRollup", grdb, logging])
     + tests(
@@ -275,6 +279,6 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: cTargets + base + room("Proxy", proxy) + room("ControlPlane", controlPlane, neededBy: ["CLI"]) + room("Viz", viz)
-        + room("Local", local, neededBy: ["CLI", "ControlPlane", "Identity"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs)
+        + room("Local", local, neededBy: ["CLI", "ControlPlane", "Identity", "InjectorWebhook"]) + room("Demo", demo) + room("CLI", cli) + room("Integration", programs)
         + room("Proxy", testSupport, neededBy: ["ProxyCore", "MeshTLS"]) + allTests
 )

@@ -1,3 +1,4 @@
+import Foundation
 import MeshKubernetes
 import MeshModel
 import Yams
@@ -31,7 +32,8 @@ struct ManifestApplier {
     }
 
     /// Creates one object, or merges it into the one that exists.
-    func apply(_ object: JSONValue) async throws {
+    func apply(_ given: JSONValue) async throws {
+        let object = try await ServingCertificates(client: client).filled(given, now: .now)
         guard let apiVersion = object["apiVersion"]?.stringValue, let kindName = object["kind"]?.stringValue,
             let name = object.value(at: ["metadata", "name"])?.stringValue
         else { throw ArgumentMistake("a document in the manifest has no apiVersion, kind or metadata.name") }

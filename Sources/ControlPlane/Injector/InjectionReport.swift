@@ -6,6 +6,10 @@ public enum SkipReason: Sendable, Equatable, CaseIterable {
     case sidecarExists
     case unsupportedKind
     case injectionDisabled
+    /// Neither namespace nor pod asks for the proxy; only a webhook finds this, a manifest is asked by its reader.
+    case annotationAbsent
+    case invalidNamespaceAnnotation
+    case invalidWorkloadAnnotation
 
     /// The reason as messages and events word it.
     public var text: String {
@@ -14,6 +18,23 @@ public enum SkipReason: Sendable, Equatable, CaseIterable {
         case .sidecarExists: "pod has a sidecar injected already"
         case .unsupportedKind: "this resource kind is unsupported"
         case .injectionDisabled: "pod has the annotation \"linkerd.io/inject:disabled\""
+        case .annotationAbsent:
+            "neither the namespace nor the pod have the annotation \"linkerd.io/inject:enabled\""
+        case .invalidNamespaceAnnotation: "invalid value for annotation \"linkerd.io/inject\" at namespace"
+        case .invalidWorkloadAnnotation: "invalid value for annotation \"linkerd.io/inject\" at workload"
+        }
+    }
+
+    /// The reason as a metric's label.
+    public var label: String {
+        switch self {
+        case .hostNetwork: "host_network_enabled"
+        case .sidecarExists: "sidecar_already_exists"
+        case .unsupportedKind: "unsupported_resource"
+        case .injectionDisabled: "injection_disable_annotation_present"
+        case .annotationAbsent: "injection_enable_annotation_absent"
+        case .invalidNamespaceAnnotation: "invalid_inject_annotation_at_ns"
+        case .invalidWorkloadAnnotation: "invalid_inject_annotation_at_workload"
         }
     }
 }

@@ -85,6 +85,20 @@ public struct ProxyInjection: Sendable {
     // MARK: Pods
 
     private func injected(_ template: JSONValue, into object: JSONValue, kind: String) -> JSONValue {
+        let name = object.value(at: ["metadata", "name"])?.stringValue
+        let owner = kind == "Pod" ? nil : name.map { (kind: kind, name: $0) }
+        let namespace = object.value(at: ["metadata", "namespace"])?.stringValue
+        return injected(template, namespace: namespace, owner: owner)
+    }
+
+    /// Adds the proxy to a pod of which namespace and owner are known from elsewhere than a manifest.
+    func injectPod(_ pod: JSONValue, namespace: String, owner: PodOwner?) -> JSONValue {
+        injected(pod, namespace: namespace, owner: owner.map { (kind: $0.kind, name: $0.name) })
+    }
+
+    private func injected(
+        _ template: JSONValue, namespace: String?, owner: (kind: String, name: String)?
+    ) -> JSONValue {
         let annotations = template.value(at: ["metadata", "annotations"])?.objectValue ?? [:]
         let settings = ProxySettings(values: values, annotations: annotations)
         let containers = ProxyContainers(settings: settings, template: template)
@@ -95,11 +109,9 @@ public struct ProxyInjection: Sendable {
         pod.set(.string(settings.proxyVersion), at: ["metadata", "annotations", "linkerd.io/proxy-version"])
         pod.set(
             .string(values.controlPlaneNamespace), at: ["metadata", "labels", "linkerd.io/control-plane-ns"])
-        if let namespace = object.value(at: ["metadata", "namespace"])?.stringValue {
-            pod.set(.string(namespace), at: ["metadata", "labels", "linkerd.io/workload-ns"])
-        }
-        if kind != "Pod", let name = object.value(at: ["metadata", "name"])?.stringValue {
-            pod.set(.string(name), at: ["metadata", "labels", "linkerd.io/proxy-\(kind.lowercased())"])
+        if let namespace { pod.set(.string(namespace), at: ["metadata", "labels", "linkerd.io/workload-ns"]) }
+        if let owner {
+            pod.set(.string(owner.name), at: ["metadata", "labels", "linkerd.io/proxy-\(owner.kind.lowercased())"])
         }
         Self.append(containers.initContainer(), to: "initContainers", of: &pod)
         Self.append(containers.proxyContainer(), to: "containers", of: &pod)

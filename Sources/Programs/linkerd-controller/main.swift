@@ -7,7 +7,8 @@ import MeshModel
 struct LinkerdController: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "linkerd-controller", abstract: "Runs a controller of the mesh.",
-        version: BuildVersion.current, subcommands: [DestinationCommand.self, IdentityCommand.self])
+        version: BuildVersion.current,
+        subcommands: [DestinationCommand.self, IdentityCommand.self, ProxyInjectorCommand.self])
 }
 
 extension LinkerdController {

@@ -156,7 +156,7 @@ public struct AdminServer: Sendable {
 }
 
 /// Closes a connection that has been silent for too long.
-private final class CloseWhenIdle: ChannelInboundHandler {
+final class CloseWhenIdle: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
