@@ -160,7 +160,7 @@ import Testing
         (json, ["op": "add"], 400),
         (strategic, inPod(["containers": [["image": "no name"]]]), 400),
         (strategic, ["metadata": ["$patch": "dance"]], 400),
-        ("application/apply-patch+yaml", ["spec": ["replicas": 3]], 415),
+        ("application/apply-patch+yaml", ["spec": ["replicas": 3]], 422),
         ("text/csv", ["spec": ["replicas": 3]], 415),
         (merge, ["metadata": ["resourceVersion": "1"]], 409),
         (merge, ["spec": ["selector": ["matchLabels": ["a": "b"]]]], 422),

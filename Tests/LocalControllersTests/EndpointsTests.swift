@@ -90,7 +90,9 @@ import Testing
         let cluster = FakeCluster([Sample.service("web", ["selector": .null]), manual])
         #expect(cluster.settle())
         #expect(Self.addresses(cluster.all("Endpoints")[0]["subsets"]?[0]?["addresses"]) == ["192.0.2.1"])
-        #expect(cluster.all("EndpointSlice").isEmpty)
+        // Mirrored, not made from pods: see MirrorTests.
+        let managers = cluster.all("EndpointSlice").map { $0.labels["endpointslice.kubernetes.io/managed-by"] }
+        #expect(managers == ["endpointslicemirroring-controller.k8s.io"])
     }
 
     @Test("More than a hundred pods take several slices, and one when they are gone")

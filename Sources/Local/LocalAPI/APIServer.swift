@@ -10,7 +10,7 @@ import Synchronization
 //
 //   kinds      those of `BuiltInKinds`, and whatever CustomResourceDefinitions describe (without their schemas)
 //   verbs      get, list, watch (bookmarks, initial events, 410), create, update, delete, deletecollection;
-//              JSON, merge and strategic merge patch; dryRun=All; fieldValidation
+//              JSON, merge and strategic merge patch; server-side apply; dryRun=All; fieldValidation
 //   beside     status, scale, finalize, eviction, binding, token; log, portforward, proxy of pods and services;
 //              TokenReview and the access reviews
 //   access     client certificates and ServiceAccount tokens, RBAC with aggregated ClusterRoles, impersonation
@@ -18,7 +18,7 @@ import Synchronization
 //   aggregated APIServices that a Service answers for, by a front proxy's certificate
 //   forms      JSON, YAML and protobuf in; JSON, Table and metadata-only out; OpenAPI 3, a bare OpenAPI 2
 //
-// What it does not: server-side apply (415), exec and attach (501), limit and continue (lists are whole),
+// What it does not: server-side apply of sub-resources (415), exec and attach (501), limit and continue (lists are whole),
 // matchConditions and CONNECT of webhooks, upgrades of requests to aggregated APIs (501), quotas (stored, not
 // enforced).
 

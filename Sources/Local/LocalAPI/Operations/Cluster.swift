@@ -127,6 +127,10 @@ struct WriteOptions: Sendable {
     var user = UserIdentity(name: "system:apiserver", groups: [AccessPolicy.masters])
     var isDryRun = false
     var validation = FieldValidation.warn
+    /// The name by which changes of fields are remembered, once an object has been applied to.
+    var manager = "unknown"
+    /// Whether the object brings its own record of its fields' owners: it comes from server-side apply.
+    var bringsOwners = false
 }
 
 /// What a change of state answers.

@@ -20,8 +20,9 @@ extension ObjectOperations {
         try EscalationGuard(policy: cluster.policy, user: options.user).check(decoded, kind: kind, namespace: namespace)
         let admitted = try await webhooksOnCreate(decoded, kind: kind, namespace: namespace, options: options)
         let object = admitted.object ?? decoded
+        let owners = options.bringsOwners ? decoded.value(at: ["metadata", "managedFields"]) : nil
         let stored = try await cluster.store.write(isDryRun: options.isDryRun) { writer in
-            try insert(object, kind: kind, namespace: namespace, writer: writer)
+            try insert(object, kind: kind, namespace: namespace, owners: owners, writer: writer)
         }
         if !options.isDryRun { try await cluster.didChange(kind) }
         return WriteOutcome(code: 201, object: stored, warnings: warnings + admitted.warnings)
@@ -49,12 +50,15 @@ extension ObjectOperations {
     }
 
     /// Creates an object inside a transaction: identity, defaults, admission, rules.
+    ///
+    /// - Parameter owners: The record of whose its fields are, if there is one.
     func insert(
-        _ decoded: JSONValue, kind: KindDescription, namespace: String, writer: StoreWriter
+        _ decoded: JSONValue, kind: KindDescription, namespace: String, owners: JSONValue? = nil, writer: StoreWriter
     ) throws -> JSONValue {
         var object = decoded
         let name = try chooseName(object, kind: kind, namespace: namespace, writer: writer)
         object["metadata"] = identity(object["metadata"], kind: kind, namespace: namespace, name: name)
+        if let owners { object.set(owners, at: ["metadata", "managedFields"]) }
         object["apiVersion"] = .string(kind.apiVersion)
         object["kind"] = .string(kind.kind)
         if kind.hasStatus, kind.isBuiltIn { object["status"] = [:] }

@@ -70,7 +70,8 @@ extension ObjectOperations {
                 try EscalationGuard(policy: policy, user: options.user).check(
                     proposed, kind: kind, namespace: namespace)
             }
-            let stored = try replace(current, with: proposed, kind: kind, subresource: subresource, writer: writer)
+            let stored = try replace(
+                current, with: proposed, kind: kind, subresource: subresource, options: options, writer: writer)
             return (current, WriteOutcome(object: stored, warnings: warnings + more))
         }
         let outcome: WriteOutcome
@@ -104,7 +105,8 @@ extension ObjectOperations {
             let outcome = try await cluster.store.write(isDryRun: options.isDryRun) { writer -> WriteOutcome? in
                 guard let now = try writer.get(address)?.object() else { throw StatusError.notFound(kind, name) }
                 guard now.resourceVersion == current.resourceVersion else { return nil }
-                let stored = try replace(now, with: wanted, kind: kind, subresource: subresource, writer: writer)
+                let stored = try replace(
+                    now, with: wanted, kind: kind, subresource: subresource, options: options, writer: writer)
                 return WriteOutcome(object: stored, warnings: warnings)
             }
             if let outcome { return outcome }
@@ -116,10 +118,11 @@ extension ObjectOperations {
     /// repeat themselves do not wake one another.
     func replace(
         _ current: JSONValue, with proposed: JSONValue, kind: KindDescription,
-        subresource: KindDescription.Subresource?, writer: StoreWriter
+        subresource: KindDescription.Subresource?, options: WriteOptions = WriteOptions(), writer: StoreWriter
     ) throws -> JSONValue {
         try checkPreconditions(proposed, against: current, kind: kind)
         var object = try combine(current, proposed, kind: kind, subresource: subresource)
+        let owners = (options.bringsOwners ? proposed : current).value(at: ["metadata", "managedFields"])
         if subresource == nil {
             object = fillDefaults(object, kind: kind)
             let admission = Admission(operations: self, writer: writer)
@@ -127,6 +130,11 @@ extension ObjectOperations {
             let frozen = KindRules.immutableChanges(from: current, to: object, kind: kind)
             if !frozen.isEmpty { throw StatusError.invalid(kind, current.name, frozen) }
             try validate(object, kind: kind)
+            object.set(owners, at: ["metadata", "managedFields"])
+            if owners != nil, !options.bringsOwners {
+                let apply = ServerSideApply(kind: kind, manager: options.manager, force: true, now: cluster.now())
+                object = apply.follow(from: current, to: object)
+            }
         }
         let address = address(kind, current.namespace, current.name)
         if object.isTerminating, Self.mayVanish(object, kind: kind) {

@@ -37,6 +37,11 @@ struct ResourceRouter: Sendable {
                 request.document(), kind: kind, namespace: namespace, name: name, subresource: nil,
                 options: request.writeOptions())
             return try presenter(request, kind).written(outcome)
+        case .PATCH where request.isApply:
+            let outcome = try await operations.apply(
+                request.document(), kind: kind, namespace: namespace, name: name, force: request.flag("force"),
+                options: request.writeOptions())
+            return try presenter(request, kind).written(outcome)
         case .PATCH:
             let outcome = try await operations.patch(
                 request.document(), type: request.patchKind(), kind: kind, namespace: namespace, name: name,
@@ -118,6 +123,7 @@ extension APIRequest {
     func writeOptions() throws(StatusError) -> WriteOptions {
         var options = WriteOptions()
         options.user = user
+        options.manager = manager
         if let text = parameter("fieldValidation"), !text.isEmpty {
             guard let validation = FieldValidation(rawValue: text) else {
                 throw .badRequest("fieldValidation must be Ignore, Warn or Strict")
@@ -126,6 +132,16 @@ extension APIRequest {
         }
         options.isDryRun = try isDryRun(parameter("dryRun"))
         return options
+    }
+
+    /// Whether this is a server-side apply.
+    var isApply: Bool { contentType == "application/apply-patch+yaml" }
+
+    /// Who changes fields: as named, else the program's name as it introduces itself. Empty for an apply without one.
+    private var manager: String {
+        if let name = parameter("fieldManager"), !name.isEmpty { return name }
+        if isApply { return "" }
+        return String((headers.first(name: "User-Agent") ?? "unknown").prefix { $0 != "/" && $0 != " " })
     }
 
     private func isDryRun(_ text: String?) throws(StatusError) -> Bool {
@@ -140,7 +156,7 @@ extension APIRequest {
         case "application/json-patch+json": return .json
         case "application/strategic-merge-patch+json": return .strategic
         case "application/apply-patch+yaml", "application/apply-patch+cbor":
-            throw .unsupportedMediaType("server-side apply is not supported by the local cluster")
+            throw .unsupportedMediaType("server-side apply is supported on objects, not on their sub-resources")
         default:
             throw .unsupportedMediaType(
                 "the body of the request was in an unknown format - accepted media types include: "

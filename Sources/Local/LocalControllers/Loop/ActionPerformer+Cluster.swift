@@ -75,7 +75,13 @@ extension ActionPerformer {
             }
         var collections: [String] = []
         for base in bases {
-            for resource in try await find(base)?["resources"]?.arrayValue ?? [] {
+            let served: JSONValue?
+            do { served = try await find(base) } catch let error as KubernetesError where error.code == 503 {
+                // An aggregated API that is down must not keep namespaces from going away: what it holds is its own.
+                logger.debug("API not available", metadata: ["path": "\(base)", "error": "\(error)"])
+                continue
+            }
+            for resource in served?["resources"]?.arrayValue ?? [] {
                 let verbs = (resource["verbs"]?.arrayValue ?? []).compactMap(\.stringValue)
                 guard resource["namespaced"]?.boolValue == true, verbs.contains("list"),
                     verbs.contains("delete"),

@@ -63,7 +63,8 @@ package enum ControllerPlans {
         let plans = [
             NamespacePlan.plan, ClaimPlan.plan, DeploymentPlan.plan, ReplicaSetPlan.plan,
             StatefulSetPlan.plan,
-            DaemonSetPlan.plan, JobPlan.plan, EndpointsPlan.plan, EndpointSlicePlan.plan, GarbagePlan.plan,
+            DaemonSetPlan.plan, CronJobPlan.plan, JobPlan.plan, EndpointsPlan.plan, EndpointSlicePlan.plan,
+            MirrorPlan.plan, GarbagePlan.plan,
         ]
         return plans.flatMap { $0(state) }.filter { action in
             // The server would refuse, and what is there goes soon.

@@ -79,7 +79,10 @@ extension PodWorker {
             return await failure(
                 of: action.command ?? [], in: container.spec.name, client, timeoutSeconds: timeout)
         }
-        if probe.grpc != nil { return "grpc probes are not supported by the local node" }
+        if let action = probe.grpc {
+            return await context.prober.failure(
+                ofHealthCheck: action.service ?? "", address: address, port: action.port, timeoutSeconds: timeout)
+        }
         return nil
     }
 }

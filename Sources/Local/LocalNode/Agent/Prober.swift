@@ -6,13 +6,13 @@ internal import NIOPosix
 internal import NIOSSL
 
 /// Runs probes and hooks against pods from the node's network namespace.
-final class Prober: Sendable {
+package final class Prober: Sendable {
     /// Head of an unhealthy answer that is worth showing.
     static let bodyBytesMax = 1_024
 
     private let http: HTTPClient
 
-    init() {
+    package init() {
         var configuration = HTTPClient.Configuration()
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .none  // As a kubelet: a probe asks whether it answers, not who it is.
@@ -27,7 +27,8 @@ final class Prober: Sendable {
             configuration: configuration)
     }
 
-    func shutdown() async {
+    /// Ends the probes' client.
+    package func shutdown() async {
         try? await http.shutdown()  // Nothing of ours is in flight any more.
     }
 
@@ -53,6 +54,45 @@ final class Prober: Sendable {
                 + (text.isEmpty ? "" : " (\(text.prefix(200)))")
         } catch {
             return "Get \"\(request.url)\": \(error)"
+        }
+    }
+
+    /// `nil` when a gRPC server says that it serves.
+    ///
+    /// - Parameter service: The service to ask about; empty for the server as a whole.
+    package func failure(
+        ofHealthCheck service: String, address: String, port: Int, timeoutSeconds: Int
+    ) async -> String? {
+        do {
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connectTimeout(.seconds(Int64(timeoutSeconds)))
+                .connect(host: address, port: port) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    }
+                }
+            // Closing ends the conversation below, and it says so.
+            let alarm = channel.channel.eventLoop.scheduleTask(in: .seconds(Int64(timeoutSeconds))) {
+                channel.channel.close(promise: nil)
+            }
+            defer { alarm.cancel() }
+            return try await channel.executeThenClose { inbound, outbound in
+                let request = GRPCHealthCheck.request(service: service, authority: "\(address):\(port)")
+                try await outbound.write(ByteBuffer(bytes: request))
+                var check = GRPCHealthCheck()
+                for try await piece in inbound {
+                    let outcome = check.received(piece.readableBytesView)
+                    if !check.outgoing.isEmpty { try await outbound.write(ByteBuffer(bytes: check.outgoing)) }
+                    switch outcome {
+                    case .pending: continue
+                    case .serving: return nil
+                    case .failed(let why): return why
+                    }
+                }
+                return "no answer from \(address):\(port) within \(timeoutSeconds)s"
+            }
+        } catch {
+            return "dial tcp \(address):\(port): \(error)"
         }
     }
 
