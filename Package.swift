@@ -192,7 +192,7 @@ let cli: [Target] = [
     lib(
         "MeshCLI", "CLI",
         [
-            "MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshWebSocket", "Identity", "Injector", "LocalCluster",
+            "MeshModel", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshWebSocket", "Identity", "Injector", "LocalCluster",
             protobuf,
             grpcCore, grpcProtobuf, grpcPosix, arguments, yams, nioCore, nioPosix, logging,
         ])
@@ -204,7 +204,7 @@ let programs: [Target] = [
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
     program("linkerd-controller", ["Destination", "Identity", "Injector", "InjectorWebhook", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
-    program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
+    program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", "MeshRollup", "RollupStore", arguments, logging, lifecycle, signals]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
 
@@ -243,8 +243,8 @@ let allTests: [Target] =
     + tests("Viz", "RollupStore", ["MeshModel", "MeshRollup", grdb, logging])
     + tests(
         "Viz", "MetricsAPI",
-        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
-         grpcPosix, httpClient, nioCore, logging])
+        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
+         grpcPosix, httpClient, nioCore, nioPosix, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])

@@ -28,6 +28,39 @@ struct SeriesCursorTests {
         return (delta, grown)
     }
 
+    @Test("A scrape that is not taken in leaves no trace, and what follows replays")
+    func notWhole() throws {
+        var cursor = SeriesCursor()
+        _ = scrape(&cursor, [1: 5, 2: 6], at: time(0), start: time(-9_000))
+        let base = cursor.encodedBase()
+        var bad = Scrape(at: time(10))
+        for name in [2, 3, 4] as [UInt64] {
+            bad.add(slot: cursor.slot(of: id(name)) ?? cursor.insert(id(name)), isGauge: false, whole: 9)
+        }
+        #expect(cursor.abandon(bad).count == 2)
+        #expect(cursor.seriesCount == 2)
+        #expect(cursor.slot(of: id(3), guess: 2) == nil, "a guess does not find what was taken back")
+        let (delta, grown) = scrape(&cursor, [1: 7, 2: 6, 4: 1], at: time(20), start: time(-9_000))
+        #expect(grown == [1: 2, 4: 1])
+        var replayed = try SeriesCursor(base: base)
+        try replayed.apply(step: delta.step)
+        let (_, again) = scrape(&replayed, [1: 8, 2: 8, 4: 2], at: time(30), start: time(-9_000))
+        #expect(again == [1: 1, 2: 2, 4: 1])
+    }
+
+    @Test("A series that was left out until now sets a baseline when it is told so")
+    func latecomers() {
+        var cursor = SeriesCursor()
+        _ = scrape(&cursor, [1: 5], at: time(0), start: time(-9_000))
+        var next = Scrape(at: time(10), processStart: time(-9_000))
+        next.add(slot: cursor.insert(id(1)), isGauge: false, whole: 6)
+        next.add(slot: cursor.insert(id(2)), isGauge: false, whole: 4_000)
+        let delta = cursor.advance(next, rules: rules, countsNewSeries: false)
+        #expect(delta.counters.map(\.amount) == [1])
+        let (_, grown) = scrape(&cursor, [1: 6, 2: 4_003], at: time(20), start: time(-9_000))
+        #expect(grown == [2: 3])
+    }
+
     @Test("An old process only sets the baseline at first sight")
     func baseline() {
         var cursor = SeriesCursor()

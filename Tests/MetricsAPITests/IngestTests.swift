@@ -92,7 +92,8 @@ struct IngestTests {
         let key = EdgeKey(
             src: Fixtures.deployment("web"), srcPod: "web-1", dst: Fixtures.deployment("voting"),
             dstPod: "voting-1",
-            service: "voting-svc", tls: "true", tlsDetail: "voting.emojivoto")
+            service: "voting-svc", authority: "voting-svc.emojivoto.svc.cluster.local:8080", tls: "true",
+            tlsDetail: "voting.emojivoto")
         let edge = try #require(edges[.edge(key)])
         #expect(edge[.successes] == 12)
         #expect(edge[.grpcResponses] == 12)
@@ -100,6 +101,39 @@ struct IngestTests {
         let status = await ingestor.currentStatus()
         #expect(status.malformedLines == 2)
         #expect(status.series == 60)
+    }
+
+    @Test("Route series become routes, attempts apart, and never count for the pod")
+    func routes() async throws {
+        let box = try StoreBox(now: start)
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", destinationsMax: 3,
+            logger: Fixtures.logger)
+        let dst = "dst=\"voting-svc.emojivoto.svc.cluster.local:8080\""
+        var lines = ["GET /a", "GET /b", "GET /c"].enumerated().map {
+            "route_response_total{direction=\"outbound\",\(dst),rt_route=\"\($1)\",classification=\"success\"} \($0 + 1)"
+        }
+        lines += [
+            "route_actual_response_total{direction=\"outbound\",\(dst),rt_route=\"GET /a\",classification=\"failure\"} 9",
+            "route_response_latency_ms_bucket{direction=\"outbound\",\(dst),rt_route=\"GET /a\",le=\"10\"} 1",
+            "route_response_latency_ms_bucket{direction=\"outbound\",\(dst),rt_route=\"GET /a\",le=\"+Inf\"} 1",
+            "process_start_time_seconds \(Double(start.milliseconds) / 1_000 - 1)",
+        ]
+        await ingestor.ingest(
+            Array((lines.joined(separator: "\n") + "\n").utf8), of: try facts(), at: start.advanced(by: 5_000))
+        let routes = try await totals(box.store, .routes, now: start.advanced(by: 10_000))
+        func route(_ name: String, attempts: Bool = false) -> Rollup? {
+            routes.first { key, _ in
+                guard case .route(let route) = key else { return false }
+                return route.route == name && route.countsAttempts == attempts
+            }?.value
+        }
+        #expect(route("GET /a")?[.successes] == 1)
+        #expect(route("GET /a")?.latency[5] == 1)
+        #expect(route("GET /b")?[.successes] == 2)
+        #expect(route("GET /c")?[.successes] == 3)
+        #expect(route("other", attempts: true)?[.failures] == 9, "the fourth is past the budget")
+        #expect(try await totals(box.store, .edges, now: start.advanced(by: 10_000)).isEmpty)
     }
 
     @Test("Histograms with fewer bounds count in those they have")
@@ -200,7 +234,7 @@ struct ScrapeScheduleTests {
         var busiest = 0
         for tick in 0..<480 as Range<Int64> {  // Two minutes.
             let now = start.advanced(by: tick * 250)
-            let due = schedule.due(at: now, limit: 1_000)
+            let due = schedule.due(at: now)
             if tick > 60 { busiest = max(busiest, due.count) }
             for pod in due {
                 if tick >= 80 { counts[pod.name, default: 0] += 1 }
@@ -217,16 +251,42 @@ struct ScrapeScheduleTests {
         var schedule = ScrapeSchedule(intervalMilliseconds: 10_000)
         var pod = Fixtures.pod("a", "p")
         _ = schedule.update([PodFacts(pod, owners: [])], now: start)
-        _ = schedule.due(at: start.advanced(by: 1_000), limit: 10)
+        _ = schedule.due(at: start.advanced(by: 1_000))
         schedule.finished("a-p", at: start.advanced(by: 1_000))
-        #expect(schedule.due(at: start.advanced(by: 1_100), limit: 10).isEmpty)
+        #expect(schedule.due(at: start.advanced(by: 1_100)).isEmpty)
         pod.metadata.deletionTimestamp = "2023-11-15T00:00:00Z"
         _ = schedule.update([PodFacts(pod, owners: [])], now: start.advanced(by: 1_100))
-        #expect(schedule.due(at: start.advanced(by: 1_100), limit: 10).count == 1)
-        #expect(schedule.due(at: start.advanced(by: 1_200), limit: 10).isEmpty, "one at a time")
+        #expect(schedule.due(at: start.advanced(by: 1_100)).count == 1)
+        #expect(schedule.due(at: start.advanced(by: 1_200)).isEmpty, "one at a time")
         schedule.finished("a-p", at: start.advanced(by: 1_200))
-        #expect(schedule.due(at: start.advanced(by: 2_200), limit: 10).count == 1)
+        #expect(schedule.due(at: start.advanced(by: 2_200)).count == 1)
         #expect(schedule.update([], now: start.advanced(by: 2_300)) == ["a-p"])
+    }
+
+    @Test("Pods that do not answer never take the places of those that do")
+    func lanes() {
+        var schedule = ScrapeSchedule(intervalMilliseconds: 1_000)
+        let all = facts(100)
+        _ = schedule.update(all, now: start)
+        // One half answers at once, the other holds its place for ever.
+        var asked: [String: Int] = [:]
+        for tick in 0..<400 as Range<Int64> {
+            let now = start.advanced(by: tick * 250)
+            for pod in schedule.due(at: now) {
+                asked[pod.name, default: 0] += 1
+                let number = Int(pod.name.dropFirst()) ?? 0
+                // The silent ones time out after five seconds: here, when they are asked again, all at once.
+                if number.isMultiple(of: 2) { schedule.finished(pod.cursorID, at: now) }
+            }
+            guard tick % 20 == 19 else { continue }
+            for number in stride(from: 1, to: 100, by: 2) {
+                schedule.finished("a-p\(number)", isUp: false, at: now)
+            }
+        }
+        for number in stride(from: 0, to: 100, by: 2) {
+            #expect(asked["p\(number)", default: 0] > 60, "p\(number) was asked \(asked["p\(number)", default: 0]) times in 100 s")
+        }
+        #expect(asked["p1", default: 0] > 0)
     }
 
     @Test("Pods without a proxy, an address or a future are not asked")

@@ -159,6 +159,46 @@ struct RollupStoreTests {
         #expect(rollup.openConnections == ConnectionGauge(last: 100, max: 100))
     }
 
+    @Test("Routes keep their profile and name, in memory, in the file and across a restart")
+    func routes() async throws {
+        let fixture = try StoreFixture()
+        let store = try fixture.open(at: start)
+        func key(_ route: String, attempts: Bool = false) -> RollupKey {
+            .route(
+                RouteKey(
+                    direction: .outbound, workload: WorkloadKey(namespace: "shop", kind: "deployment", name: "web"),
+                    pod: "web-1", dst: "cart.shop.svc.cluster.local:80", route: route, countsAttempts: attempts))
+        }
+        for step in 1...100 as ClosedRange<Int64> {
+            let parts = [
+                (key("GET /"), StoreFixture.rollup(2)), (key(""), StoreFixture.rollup(1)),
+                (key("GET /", attempts: true), StoreFixture.rollup(2, failures: 3)),
+            ]
+            await store.ingest(
+                StoreFixture.record(
+                    "u1", at: start.advanced(by: step * 10_000), parts,
+                    base: step == 1 ? SeriesCursor().encodedBase() : nil))
+        }
+        let now = start.advanced(by: 1_000_000)
+        await store.flush(now: now)
+        await store.maintain(now: now)
+        await store.shutdown(now: now)
+        let reopened = try fixture.open(at: now)
+        for keepsPods in [true, false] {
+            let totals = try await reopened.totals(
+                .routes, in: Window(from: start, to: now), now: now, keepsPods: keepsPods
+            ) { key in
+                guard case .route(let route) = key else { return nil as String? }
+                return "\(route.dst) \(route.route) \(route.countsAttempts)"
+            }.rollups
+            let prefix = "cart.shop.svc.cluster.local:80"
+            #expect(totals["\(prefix) GET / false"]?[.successes] == 200)
+            #expect(totals["\(prefix)  false"]?[.successes] == 100)
+            #expect(totals["\(prefix) GET / true"]?[.failures] == 300)
+        }
+        await reopened.shutdown(now: now)
+    }
+
     @Test("Series have a bucket per step, and gaps where nothing was scraped")
     func series() async throws {
         let fixture = try StoreFixture()
@@ -261,7 +301,7 @@ struct StoreFailureTests {
         let names = try await pool.read {
             try String.fetchAll($0, sql: "SELECT identifier FROM grdb_migrations")
         }
-        #expect(names == ["1 chunks, keys, cursors"])
+        #expect(names == SchemaTests.current)
         let tables = try await pool.read {
             try String.fetchAll(
                 $0,

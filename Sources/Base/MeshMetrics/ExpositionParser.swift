@@ -95,6 +95,14 @@ public struct ExpositionParser: Sendable {
         return labels
     }
 
+    /// Parses one line in full; `nil` when it is no sample.
+    ///
+    /// - Parameter range: The line, without its end.
+    public static func strict(_ range: Range<Int>, in bytes: [UInt8]) -> ExpositionSample? {
+        guard range.lowerBound >= 0, range.upperBound <= bytes.count else { return nil }
+        return sample(bytes, range.lowerBound, range.upperBound)
+    }
+
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     private static func sample(_ bytes: [UInt8], _ start: Int, _ end: Int) -> ExpositionSample? {
@@ -117,7 +125,8 @@ public struct ExpositionParser: Sendable {
         return ExpositionSample(series: start..<seriesEnd, name: name, labels: labels, value: value)
     }
 
-    private static func isNameByte(_ byte: UInt8) -> Bool {
+    /// Whether a metric's name may have this byte.
+    static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: ":"):

@@ -21,16 +21,19 @@ struct DemoInstaller {
         for chart in ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"] {
             say("installing \(chart)")
             let directory = "\(deployDirectory)/charts/\(chart)/templates"
+            let valuesFile = "\(deployDirectory)/charts/\(chart)/values.yaml"
+            let templates = try ChartText(
+                values: FileManager.default.fileExists(atPath: valuesFile) ? text(valuesFile) : "")
             for name in try FileManager.default.contentsOfDirectory(atPath: directory).sorted() {
                 guard name.hasSuffix(".yaml") else { continue }
                 if name.hasPrefix(Self.namespaceFile) {
-                    try await applier.apply(yaml: try text("\(directory)/\(name)"))
+                    try await applier.apply(yaml: try templates.render(try text("\(directory)/\(name)")))
                     guard values.trustAnchorsPEM == nil else { continue }
                     let credentials = MeshCredentials(client: client, namespace: values.controlPlaneNamespace)
                     values.trustAnchorsPEM = try await credentials.ensure(trustDomain: values.trustDomain, now: .now)
                 } else {
                     // The controllers are meshed as everything else: what they are asked is encrypted and counted.
-                    try await apply(try text("\(directory)/\(name)"), applier, values)
+                    try await apply(try templates.render(try text("\(directory)/\(name)")), applier, values)
                 }
             }
         }

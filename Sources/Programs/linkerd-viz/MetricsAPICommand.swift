@@ -2,7 +2,9 @@ import ArgumentParser
 import Logging
 import MeshKubernetes
 import MeshModel
+import MeshRollup
 import MetricsAPI
+import RollupStore
 import ServiceLifecycle
 import UnixSignals
 
@@ -18,6 +20,15 @@ struct MetricsAPICommand: AsyncParsableCommand {
     @Option(help: "Comma-separated namespaces that pod lists leave out.") var ignoreNamespaces = "kube-system"
     @Option(help: "Domain of service names.") var clusterDomain = "cluster.local"
     @Option(help: "SQLite file of the rollup store.") var store = "/data/rollups.db"
+    @Option(help: "Bytes its file may take, such as 1900M or 1Gi; the oldest history goes first.")
+    var storeSize = ByteCount(StoreLimits().fileBytesMax)
+    @Option(help: "How long 10 s buckets of pods are kept.") var retentionPods = GoDurationArgument(.seconds(6 * 3_600))
+    @Option(help: "How long 1 min buckets of workloads are kept.")
+    var retentionMinutes = GoDurationArgument(.seconds(14 * 86_400))
+    @Option(help: "How long 1 h buckets of workloads are kept.")
+    var retentionHours = GoDurationArgument(.seconds(396 * 86_400))
+    @Option(help: "Encoding asked of proxies: identity, or gzip for less traffic and more CPU.")
+    var scrapeEncoding = "identity"
     @Option(help: "Time between scrapes of one proxy.") var scrapeInterval = GoDurationArgument(.seconds(10))
     @Option(help: "Accepted for compatibility; the store is built in.") var prometheusUrl = ""
     @OptionGroup var common: CommonOptions
@@ -25,6 +36,12 @@ struct MetricsAPICommand: AsyncParsableCommand {
     func validate() throws {
         guard scrapeInterval.value >= .seconds(1), scrapeInterval.value <= .seconds(60) else {
             throw ValidationError("--scrape-interval must be between 1s and 60s")
+        }
+        guard storeSize.value >= StoreLimits.fileBytesMin else {
+            throw ValidationError("--store-size must be at least \(StoreLimits.fileBytesMin >> 20)Mi")
+        }
+        guard ["identity", "gzip"].contains(scrapeEncoding) else {
+            throw ValidationError("--scrape-encoding must be identity or gzip")
         }
     }
 
@@ -34,7 +51,7 @@ struct MetricsAPICommand: AsyncParsableCommand {
         let client = try KubernetesClient(config: kubernetes, logger: logger)
         logger.info(
             "Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(kubernetes.server)"])
-        let server = try MetricsAPIServer(config: config, client: client, logger: logger)
+        let server = try await makeServer(client, logger)
         let group = ServiceGroup(
             services: [MetricsAPIService(server: server)], gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
@@ -43,6 +60,22 @@ struct MetricsAPICommand: AsyncParsableCommand {
             throw error
         }
         await client.shutdown()
+    }
+
+    /// A predecessor that is still letting go of the store is waited for; one that stays is an error.
+    private func makeServer(_ client: KubernetesClient, _ logger: Logger) async throws -> MetricsAPIServer {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while true {
+            do {
+                return try MetricsAPIServer(config: config, client: client, logger: logger)
+            } catch let error as StoreError where error.kind == .inUse && ContinuousClock.now < deadline {
+                logger.info("Store is in use, trying again", metadata: ["file": "\(error.path)"])
+                try await Task.sleep(for: .seconds(1))
+            } catch {
+                await client.shutdown()
+                throw error
+            }
+        }
     }
 
     private func kubernetesConfig() throws -> KubernetesConfig {
@@ -60,6 +93,12 @@ struct MetricsAPICommand: AsyncParsableCommand {
         config.ignoredNamespaces = Set(ignoreNamespaces.split(separator: ",").map(String.init))
         config.clusterDomain = clusterDomain
         config.storePath = store
+        config.storeLimits.fileBytesMax = storeSize.value
+        config.storeLimits.retentionMilliseconds = [
+            .tenSeconds: retentionPods.value.milliseconds, .minute: retentionMinutes.value.milliseconds,
+            .hour: retentionHours.value.milliseconds,
+        ]
+        config.acceptsGzip = scrapeEncoding == "gzip"
         config.scrapeInterval = scrapeInterval.value
         return config
     }

@@ -5,7 +5,7 @@ import MeshModel
 struct LinkerdViz: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "linkerd-viz", abstract: "Runs a component of the viz extension.",
-        version: BuildVersion.current, subcommands: [MetricsAPICommand.self, WebCommand.self])
+        version: BuildVersion.current, subcommands: [MetricsAPICommand.self, WebCommand.self, StoreCommand.self])
 
     /// Flags that may stand alone, as Go's do.
     static let booleanFlags: Set<String> = ["enable-pprof", "reload"]

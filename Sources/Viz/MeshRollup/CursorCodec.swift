@@ -91,7 +91,7 @@ extension SeriesCursor {
         let slotCount = try reader.count(max: Self.slotsMax)
         let seriesCount = try reader.count(max: slotCount)
         generation = 2
-        let unused = Entry(id: SeriesID(high: 0, low: 0), value: 0, generation: 1, group: -1)
+        let unused = Entry(id: .none, value: 0, generation: 1, group: -1)
         entries = Array(repeating: unused, count: slotCount)
         var slot = 0
         for _ in 0..<seriesCount {
@@ -125,7 +125,9 @@ extension SeriesCursor {
         slot = 0
         for _ in 0..<(try reader.count(max: Self.slotsMax)) {
             slot = try Self.slot(after: slot, &reader, max: entries.count)
-            if isUsed(slot) { table.remove(entries[slot].id, in: entries) }
+            guard isUsed(slot) else { continue }
+            table.remove(entries[slot].id, in: entries)
+            entries[slot].id = .none
         }
         guard reader.isAtEnd else { throw .trailingBytes }
         scrapedAt = at
@@ -135,7 +137,7 @@ extension SeriesCursor {
 
     private mutating func place(_ id: SeriesID, slot: Int, value: UInt64) throws(CodecError) {
         guard table.slot(of: id, in: entries) == nil else { throw .valueOutOfRange }
-        let unused = Entry(id: SeriesID(high: 0, low: 0), value: 0, generation: 1, group: -1)
+        let unused = Entry(id: .none, value: 0, generation: 1, group: -1)
         while entries.count <= slot { entries.append(unused) }
         guard !isUsed(slot) else { throw .valueOutOfRange }
         entries[slot] = Entry(id: id, value: value, generation: 1, group: -1)

@@ -86,7 +86,19 @@ public struct HotSeries: Sendable {
         marks = marks[kept...].map { Mark(bucket: $0.bucket, offset: $0.offset - cut) }
     }
 
+    /// Arrays double when they are full; of thousands of them that would be half for nothing.
+    private mutating func makeRoom() {
+        if marks.count == marks.capacity { marks.reserveCapacity(marks.count + max(4, marks.count / 8)) }
+        if bytes.capacity - bytes.count < Self.recordBytes {
+            bytes.reserveCapacity(bytes.count + max(4 * Self.recordBytes, bytes.count / 8))
+        }
+    }
+
+    /// Most records take less.
+    private static let recordBytes = 48
+
     private mutating func push(_ rollup: Rollup, _ number: Int32) {
+        makeRoom()
         marks.append(Mark(bucket: number, offset: Int32(bytes.count)))
         var writer = ByteWriter()
         swap(&writer.bytes, &bytes)

@@ -1,5 +1,7 @@
-// What rollups are kept by. Objects answer `stat` without a filter; edges answer `--to`, `--from`, services
-// and the topology. They are apart because objects are few and asked for all the time.
+// What rollups are kept by, in four families. Objects answer `stat` without a filter; edges answer `--to`,
+// `--from`, services, traffic splits and the topology; routes answer `routes`; arrivals tell who called, under
+// which name and how secured. They are apart because objects are few and asked for all the time, and because each
+// counts the same requests: families are never summed with one another.
 
 /// Which side of a proxy traffic was seen on.
 public enum Direction: UInt8, Sendable, Hashable, CaseIterable {
@@ -72,7 +74,8 @@ public struct EdgeKey: Hashable, Comparable, Sendable {
     public var dstPod: String
     /// Name of the service the client asked for, in `dst.namespace`; empty when none.
     public var service: String
-    /// What the client asked for when no service is known; bounded by the label budget.
+    /// The authority the client asked for, which tells ports and the apex of a traffic split apart; an address
+    /// when there is neither an authority nor a service. Bounded by the label budget.
     public var authority: String
     /// The proxy's `tls` label: `true`, `no_identity`, `disabled` …
     public var tls: String
@@ -120,51 +123,20 @@ public struct EdgeKey: Hashable, Comparable, Sendable {
     }
 }
 
-/// Bounds how many different peers one workload may spread its traffic over in the store.
-///
-/// The first `destinationsMax` a workload is seen with keep their names; later ones are counted under
-/// `WorkloadKey.other`, so that totals stay right and the tail is visible as such.
-public struct LabelBudget: Sendable {
-    /// Distinct workload-level edges kept per source workload.
-    public let destinationsMax: Int
-    private var admitted: [WorkloadKey: Set<EdgeKey>] = [:]
-    /// Edges that were folded since the start.
-    public private(set) var foldedCount = 0
-
-    /// A budget of `destinationsMax` edges per workload.
-    public init(destinationsMax: Int = 256) { self.destinationsMax = destinationsMax }
-
-    /// The key to count under: `key` itself while its source has room, else its fold.
-    public mutating func admit(_ key: EdgeKey) -> EdgeKey {
-        let edge = key.rolledUp
-        if admitted[key.src]?.contains(edge) == true { return key }
-        guard admitted[key.src, default: []].count < destinationsMax else {
-            foldedCount += 1
-            return key.folded
-        }
-        admitted[key.src, default: []].insert(edge)
-        return key
-    }
-
-    /// Forgets the edges not in `live`, so that room is made for new ones.
-    public mutating func retain(_ live: Set<EdgeKey>) {
-        admitted = admitted.compactMapValues { edges in
-            let kept = edges.intersection(live)
-            return kept.isEmpty ? nil : kept
-        }
-    }
-}
-
-/// Either kind of key; what a store row belongs to.
+/// A key of any kind; what a store row belongs to.
 public enum RollupKey: Hashable, Sendable {
     case object(TrafficKey)
     case edge(EdgeKey)
+    case route(RouteKey)
+    case arrival(ArrivalKey)
 
     /// The same at the granularity of the coarser tiers.
     public var rolledUp: RollupKey {
         switch self {
         case .object(let key): .object(key.rolledUp)
         case .edge(let key): .edge(key.rolledUp)
+        case .route(let key): .route(key.rolledUp)
+        case .arrival(let key): .arrival(key.rolledUp)
         }
     }
 
@@ -173,6 +145,8 @@ public enum RollupKey: Hashable, Sendable {
         switch self {
         case .object(let key): !key.pod.isEmpty
         case .edge(let key): !key.srcPod.isEmpty || !key.dstPod.isEmpty
+        case .route(let key): !key.pod.isEmpty
+        case .arrival(let key): !key.pod.isEmpty
         }
     }
 
@@ -181,12 +155,16 @@ public enum RollupKey: Hashable, Sendable {
         switch self {
         case .object: .objects
         case .edge: .edges
+        case .route: .routes
+        case .arrival: .arrivals
         }
     }
 }
 
-/// The two kinds of records; the raw value is stored.
+/// The kinds of records; the raw value is stored.
 public enum KeyFamily: UInt8, Sendable, Hashable, CaseIterable {
     case objects = 0
     case edges = 1
+    case routes = 2
+    case arrivals = 3
 }

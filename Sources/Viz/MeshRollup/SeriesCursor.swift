@@ -7,7 +7,8 @@
 //                  and the stretch begins at the start
 //   new series     counts from 0: the pod was watched before, and the series was not there
 //   reset          a value below the last one counts from 0; for a histogram the whole group does
-//   vanished       a series that a scrape lacks is forgotten, so that its return counts from 0
+//   vanished       a series that a scrape lacks is forgotten, so that its return counts from 0: proxies drop idle
+//                  series and start them anew. Scrapes that are not whole must not get here
 //   clock steps    a scrape not later than the last one has an empty stretch and is marked estimated
 //   gap            a stretch longer than two intervals is marked estimated; `Spread` divides it
 
@@ -54,8 +55,20 @@ public struct Scrape: Sendable {
 
     /// Adds a reading; negative and NaN read as 0, and counters are whole numbers.
     public mutating func add(slot: Int, isGauge: Bool, value: Double) {
-        let whole = value.isNaN || value <= 0 ? 0 : UInt64(exactly: min(value, 9e18).rounded()) ?? 0
-        readings.append(Reading(slot: Int32(slot), isGauge: isGauge, value: whole))
+        add(slot: slot, isGauge: isGauge, whole: Self.whole(value) ?? 0)
+    }
+
+    /// Adds a reading that is a whole number already.
+    public mutating func add(slot: Int, isGauge: Bool, whole: UInt64) {
+        readings.append(Reading(slot: Int32(truncatingIfNeeded: slot), isGauge: isGauge, value: whole))
+    }
+
+    /// Largest value that expositions, which are read as doubles everywhere, tell apart from its neighbours.
+    public static let valueMax: Double = 9_007_199_254_740_992
+
+    /// The count that a value stands for; `nil` when it stands for none: NaN, negative, or beyond 2⁵³.
+    public static func whole(_ value: Double) -> UInt64? {
+        value >= 0 && value <= valueMax ? UInt64(exactly: value.rounded()) : nil
     }
 }
 
@@ -116,6 +129,15 @@ public struct SeriesCursor: Sendable {
     /// The slot of a known series.
     public func slot(of id: SeriesID) -> Int? { table.slot(of: id, in: entries).map(Int.init) }
 
+    /// The slot of a known series, which is likely to be `guess`: scrapes keep their order.
+    public func slot(of id: SeriesID, guess: Int) -> Int? {
+        if guess < entries.count, guess >= 0, entries[guess].id == id { return guess }
+        return slot(of: id)
+    }
+
+    /// What the series in `slot` said last.
+    public func value(inSlot slot: Int) -> UInt64 { entries[slot].value }
+
     /// Gives a series a slot.
     ///
     /// - Parameter group: Number of the histogram it is a bucket of, so that a reset is one for all of them.
@@ -138,9 +160,12 @@ public struct SeriesCursor: Sendable {
 
     /// Takes in `scrape` and tells what grew.
     ///
+    /// - Parameter countsNewSeries: Whether a series not seen before counts from 0; else its value is a baseline.
     /// - Returns: The delta; on first sight of an old process it has no counters, only gauges.
     /// - Complexity: O(series).
-    public mutating func advance(_ scrape: Scrape, rules: CursorRules) -> ScrapeDelta {
+    public mutating func advance(
+        _ scrape: Scrape, rules: CursorRules, countsNewSeries: Bool = true
+    ) -> ScrapeDelta {
         let isFirstSight = scrapedAt == nil
         let isRestart = !isFirstSight && hasRestarted(scrape.processStart)
         var delta = stretch(of: scrape, isFirstSight: isFirstSight, isRestart: isRestart, rules: rules)
@@ -166,7 +191,8 @@ public struct SeriesCursor: Sendable {
             }
             let isReset =
                 reading.value < entry.value || (entry.group >= 0 && resetGroups.contains(entry.group))
-            let base = countsFromZero || isReset ? 0 : (isFirstSight ? reading.value : entry.value)
+            let isBaseline = isFirstSight || (entry.generation == 0 && !countsNewSeries)
+            let base = countsFromZero || isReset ? 0 : (isBaseline ? reading.value : entry.value)
             if reading.value > base {
                 delta.counters.append(ScrapeDelta.Change(slot: slot, amount: reading.value - base))
             }
@@ -177,6 +203,22 @@ public struct SeriesCursor: Sendable {
         delta.step = step.finish(at: scrape.at, processStart: processStart)
         generation = generation == .max ? 1 : generation + 1
         return delta
+    }
+
+    /// Takes back the slots that were given out for a scrape that will not be taken in.
+    ///
+    /// - Returns: Those slots.
+    public mutating func abandon(_ scrape: Scrape) -> [Int] {
+        var abandoned: [Int] = []
+        for reading in scrape.readings {
+            let slot = Int(reading.slot)
+            guard entries[slot].generation == 0, isUsed(slot) else { continue }
+            table.remove(entries[slot].id, in: entries)
+            entries[slot].id = .none
+            freeSlots.append(reading.slot)
+            abandoned.append(slot)
+        }
+        return abandoned
     }
 
     /// Whether a slot holds a series.
@@ -219,6 +261,7 @@ public struct SeriesCursor: Sendable {
         for slot in entries.indices where entries[slot].generation != generation {
             guard isUsed(slot) else { continue }
             table.remove(entries[slot].id, in: entries)
+            entries[slot].id = .none  // A guess must not find it.
             freeSlots.append(Int32(slot))
             delta.vanishedSlots.append(slot)
             step.add(vanished: slot)

@@ -72,21 +72,12 @@ public enum Tier: UInt8, CaseIterable, Sendable, Hashable {
     /// Buckets in one chunk.
     public var bucketsPerSpan: Int { Int(spanMilliseconds / bucketMilliseconds) }
 
-    /// How long its chunks are kept: 6 hours, 14 days, 13 months.
+    /// How long its chunks are kept unless limits say otherwise: 6 hours, 14 days, 13 months.
     public var retentionMilliseconds: Int64 {
         switch self {
         case .tenSeconds: 6 * 3_600_000
         case .minute: 14 * 86_400_000
         case .hour: 396 * 86_400_000
-        }
-    }
-
-    /// Disk its chunks may take before the oldest go early; together under 2 GB.
-    public var bytesMax: Int64 {
-        switch self {
-        case .tenSeconds: 550 << 20
-        case .minute: 1_150 << 20
-        case .hour: 250 << 20
         }
     }
 

@@ -25,26 +25,35 @@ public enum WindowPlan {
     ///   - keepsPods: Whether pods are asked for; only the finest tier knows them.
     ///   - now: What retention is counted from.
     public static func reads(for window: Window, keepsPods: Bool, now: UnixTime) -> [StoredRead] {
-        keepsPods ? finest(window) : cover(window, .hour, now: now)
+        reads(for: window, keepsPods: keepsPods) { now.advanced(by: -$0.retentionMilliseconds) }
     }
 
-    private static func cover(_ window: Window, _ tier: Tier, now: UnixTime) -> [StoredRead] {
+    /// The same for a store that tells from when on each tier is complete: a byte budget may have cut it short.
+    public static func reads(
+        for window: Window, keepsPods: Bool, keptFrom: (Tier) -> UnixTime
+    ) -> [StoredRead] {
+        keepsPods ? finest(window) : cover(window, .hour, keptFrom)
+    }
+
+    private static func cover(_ window: Window, _ tier: Tier, _ keptFrom: (Tier) -> UnixTime) -> [StoredRead] {
         guard !window.isEmpty else { return [] }
         guard let finer = tier.finer else { return finest(window) }
         let span = tier.spanMilliseconds
         let whole = Window(from: window.from.ceiled(to: span), to: window.to.floored(to: span))
         guard window.from.ceiled(to: span) < window.to.floored(to: span) else {
-            return ragged(window, tier, finer, now: now)
+            return ragged(window, tier, finer, keptFrom)
         }
-        return ragged(Window(from: window.from, to: whole.from), tier, finer, now: now)
+        return ragged(Window(from: window.from, to: whole.from), tier, finer, keptFrom)
             + [StoredRead(tier: tier, spans: whole, clip: nil)]
-            + ragged(Window(from: whole.to, to: window.to), tier, finer, now: now)
+            + ragged(Window(from: whole.to, to: window.to), tier, finer, keptFrom)
     }
 
-    private static func ragged(_ window: Window, _ tier: Tier, _ finer: Tier, now: UnixTime) -> [StoredRead] {
+    private static func ragged(
+        _ window: Window, _ tier: Tier, _ finer: Tier, _ keptFrom: (Tier) -> UnixTime
+    ) -> [StoredRead] {
         guard !window.isEmpty else { return [] }
-        let oldest = now.advanced(by: -finer.retentionMilliseconds).ceiled(to: finer.spanMilliseconds)
-        if window.from >= oldest { return cover(window, finer, now: now) }
+        let oldest = keptFrom(finer).ceiled(to: finer.spanMilliseconds)
+        if window.from >= oldest { return cover(window, finer, keptFrom) }
         let clip = Window(from: window.from.floored(to: tier.bucketMilliseconds), to: window.to)
         return [StoredRead(tier: tier, spans: window.aligned(to: tier.spanMilliseconds), clip: clip)]
     }

@@ -4,6 +4,11 @@ import MeshRollup
 
 /// Reads and writes rows of `chunk` and `span`. All functions run inside a transaction of the caller.
 enum ChunkTable {
+    /// All families for an `IN`: the key of the table begins with tier and family.
+    static let familyList = KeyFamily.allCases.map { String($0.rawValue) }.joined(separator: ", ")
+    /// Bytes that SQLite needs for a row besides the two blobs: header, key and cell pointer.
+    static let rowBytes = 24
+
     struct Encoded: Sendable {
         let family: KeyFamily
         let keyID: Int
@@ -30,7 +35,7 @@ enum ChunkTable {
             ),
             arguments: [tier.rawValue, family.rawValue, span.milliseconds, keyID])
         var chunk = Chunk()
-        var oldBytes = 0
+        var oldBytes = -rowBytes
         if let existing {
             let totals = [UInt8](existing[0] as Data)
             let body = [UInt8](existing[1] as Data)

@@ -16,6 +16,16 @@ struct KeyTable {
     /// One more than the highest number in use.
     var idCount: Int { keys.count }
 
+    /// Keys held at most. A mesh of 5,000 pods has some 200,000; only forged labels get beyond, and are counted
+    /// under `other` of their workload then.
+    static let countMax = 1_000_000
+
+    /// The number to count `key` under: its own, or that of its fold when the table is full.
+    mutating func countingID(for key: RollupKey) -> Int {
+        if let id = ids[key] { return id }
+        return id(for: count < Self.countMax ? key : key.folded.rolledUp)
+    }
+
     /// The number of `key`, given out now if it is new.
     mutating func id(for key: RollupKey) -> Int {
         if let id = ids[key] { return id }
@@ -95,8 +105,39 @@ extension KeyTable {
                 service: row[9], authority: row[10], tls: row[11], tlsDetail: row[12])
             table.restore(.edge(key), id: id)
         }
+        try table.loadRoutes(db)
+        try table.loadArrivals(db)
         table.finishRestoring()
         return table
+    }
+
+    private mutating func loadRoutes(_ db: Database) throws {
+        let routes = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT id, direction, namespace, kind, name, pod, dst, route, counts_attempts FROM route_key
+                """)
+        while let row = try routes.next() {
+            let id: Int = row[0]
+            guard id > 0, id < Self.idMax, let direction = Direction(rawValue: row[1]) else { continue }
+            let key = RouteKey(
+                direction: direction, workload: WorkloadKey(namespace: row[2], kind: row[3], name: row[4]),
+                pod: row[5], dst: row[6], route: row[7], countsAttempts: row[8])
+            restore(.route(key), id: id)
+        }
+    }
+
+    private mutating func loadArrivals(_ db: Database) throws {
+        let arrivals = try Row.fetchCursor(
+            db, sql: "SELECT id, namespace, kind, name, pod, authority, tls, tls_detail FROM arrival_key")
+        while let row = try arrivals.next() {
+            let id: Int = row[0]
+            guard id > 0, id < Self.idMax else { continue }
+            let key = ArrivalKey(
+                workload: WorkloadKey(namespace: row[1], kind: row[2], name: row[3]), pod: row[4], authority: row[5],
+                tls: row[6], tlsDetail: row[7])
+            restore(.arrival(key), id: id)
+        }
     }
 
     static func save(_ keys: [(id: Int, key: RollupKey)], seen: UnixTime, _ db: Database) throws {
@@ -118,6 +159,19 @@ extension KeyTable {
                     key.dst.name, key.dstPod, key.service, key.authority, key.tls, key.tlsDetail,
                     seen.milliseconds,
                 ])
+            case .route(let key):
+                try db.cachedStatement(
+                    sql: "INSERT OR REPLACE INTO route_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                ).execute(arguments: [
+                    id, key.direction.rawValue, key.workload.namespace, key.workload.kind, key.workload.name,
+                    key.pod, key.dst, key.route, key.countsAttempts, seen.milliseconds,
+                ])
+            case .arrival(let key):
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO arrival_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                    .execute(arguments: [
+                        id, key.workload.namespace, key.workload.kind, key.workload.name, key.pod, key.authority,
+                        key.tls, key.tlsDetail, seen.milliseconds,
+                    ])
             }
         }
     }
@@ -125,16 +179,22 @@ extension KeyTable {
     /// Notes that keys had chunks in a span that ended at `seen`.
     static func touch(_ keys: [(id: Int, family: KeyFamily)], seen: UnixTime, _ db: Database) throws {
         for (id, family) in keys {
-            let table = family == .objects ? "object_key" : "edge_key"
+            let table =
+                switch family {
+                case .objects: "object_key"
+                case .edges: "edge_key"
+                case .routes: "route_key"
+                case .arrivals: "arrival_key"
+                }
             try db.cachedStatement(sql: "UPDATE \(table) SET seen_ms = max(seen_ms, ?) WHERE id = ?")
                 .execute(arguments: [seen.milliseconds, id])
         }
     }
 
     /// Keys last seen longer ago than any tier that has them keeps chunks.
-    static func staleIDs(now: UnixTime, _ db: Database) throws -> [Int] {
+    static func staleIDs(now: UnixTime, _ limits: StoreLimits, _ db: Database) throws -> [Int] {
         func limit(_ tier: Tier) -> Int64 {
-            now.milliseconds - tier.retentionMilliseconds - 2 * tier.spanMilliseconds
+            now.milliseconds - limits.retention(of: tier) - 2 * tier.spanMilliseconds
         }
         let pods = limit(.tenSeconds)
         let workloads = limit(.hour)
@@ -144,13 +204,19 @@ extension KeyTable {
                 SELECT id FROM object_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
                 UNION ALL
                 SELECT id FROM edge_key WHERE seen_ms < CASE src_pod || dst_pod WHEN '' THEN ? ELSE ? END
-                """, arguments: [workloads, pods, workloads, pods])
+                UNION ALL
+                SELECT id FROM route_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
+                UNION ALL
+                SELECT id FROM arrival_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
+                """, arguments: [workloads, pods, workloads, pods, workloads, pods, workloads, pods])
     }
 
     static func delete(_ ids: [Int], _ db: Database) throws {
         for id in ids {
             try db.cachedStatement(sql: "DELETE FROM object_key WHERE id = ?").execute(arguments: [id])
             try db.cachedStatement(sql: "DELETE FROM edge_key WHERE id = ?").execute(arguments: [id])
+            try db.cachedStatement(sql: "DELETE FROM route_key WHERE id = ?").execute(arguments: [id])
+            try db.cachedStatement(sql: "DELETE FROM arrival_key WHERE id = ?").execute(arguments: [id])
         }
     }
 }

@@ -7,8 +7,6 @@ extension RollupStore {
     static let closeBatchRows = 4_000
     /// Spans closed by one step of maintenance; more than one only after a pause.
     static let closedSpansPerStep = 60
-    /// Spans removed by one step of maintenance.
-    static let removedSpansPerStep = 4
 
     /// Closes spans that ended, removes what is too old or too much, and trims memory.
     ///
@@ -48,7 +46,7 @@ extension RollupStore {
                     try KeyTable.touch(batch.map { ($0.keyID, $0.family) }, seen: end, db)
                 }
             }
-            let bytes = chunks.reduce(0) { $0 + $1.totals.count + $1.body.count }
+            let bytes = chunks.reduce(0) { $0 + $1.totals.count + $1.body.count + ChunkTable.rowBytes }
             try await pool.write { db in
                 try Self.finishClosing(span, end: end, bytes: bytes, folds: folds, db)
             }
@@ -113,68 +111,4 @@ extension RollupStore {
         hotFrom = limit
         for id in hot.indices where !hot[id].isEmpty { hot[id].trim(before: limit) }
     }
-
-    private func removeOldSpans(now: UnixTime) async {
-        guard !isWriting else { return }
-        isWriting = true
-        defer { isWriting = false }
-        do {
-            let pool = pool
-            let removed = try await pool.read { db in try Self.spansToRemove(now: now, db) }
-            guard !removed.isEmpty else { return }
-            try await pool.write { db in
-                for (tier, span) in removed {
-                    try db.execute(
-                        sql: "DELETE FROM chunk WHERE tier = ? AND family IN (0, 1) AND span_ms = ?",
-                        arguments: [tier.rawValue, span])
-                    try db.execute(
-                        sql: "DELETE FROM span WHERE tier = ? AND span_ms = ?",
-                        arguments: [tier.rawValue, span])
-                }
-            }
-            try await removeUnusedKeys(now: now)
-            try await pool.writeWithoutTransaction { db in
-                try db.execute(sql: "PRAGMA incremental_vacuum(4096)")
-            }
-        } catch {
-            failed(error, now: now)
-        }
-    }
-
-    private static func spansToRemove(now: UnixTime, _ db: Database) throws -> [(Tier, Int64)] {
-        var removed: [(Tier, Int64)] = []
-        for tier in Tier.allCases {
-            let limit = now.advanced(by: -tier.retentionMilliseconds - tier.spanMilliseconds)
-            let old = try Int64.fetchAll(
-                db, sql: "SELECT span_ms FROM span WHERE tier = ? AND span_ms <= ? ORDER BY span_ms LIMIT ?",
-                arguments: [tier.rawValue, limit.milliseconds, removedSpansPerStep])
-            removed += old.map { (tier, $0) }
-            let bytes = try Int64.fetchOne(
-                db, sql: "SELECT coalesce(sum(bytes), 0) FROM span WHERE tier = ?", arguments: [tier.rawValue]
-            )
-            guard old.isEmpty, let bytes, bytes > tier.bytesMax else { continue }
-            let oldest = try Int64.fetchOne(
-                db, sql: "SELECT min(span_ms) FROM span WHERE tier = ?", arguments: [tier.rawValue])
-            if let oldest { removed.append((tier, oldest)) }
-        }
-        return removed
-    }
-
-    /// Forgets keys whose last chunk is gone.
-    private func removeUnusedKeys(now: UnixTime) async throws {
-        let pool = pool
-        let stale = try await pool.read { db in try KeyTable.staleIDs(now: now, db) }
-        let waiting = Set(pending.flatMap { $0.parts.map(\.key) })
-        let unused = stale.filter { id in
-            guard id < keys.idCount, let key = keys.keys[id] else { return false }
-            return !isHot(id) && !waiting.contains(key)
-        }
-        guard !unused.isEmpty else { return }
-        try await pool.write { db in try KeyTable.delete(unused, db) }
-        // A scrape may have brought one back while the rows went.
-        keys.markUnsaved(unused.filter { isHot($0) })
-        keys.remove(unused.filter { !isHot($0) })
-    }
-
-    private func isHot(_ id: Int) -> Bool { id < hot.count && !hot[id].isEmpty }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 import Logging
-import MeshRollup
+public import MeshRollup
 
 extension RollupStore {
     /// What the file remembers.
@@ -11,6 +11,8 @@ extension RollupStore {
         var nextSequence: Int64 = 1
         var cursors: [String: SeriesCursor] = [:]
         var parts: [JournalCodec.Part] = []
+        /// Chunks before it are gone, by tier, because of a byte budget or of age.
+        var removedUpTo: [Tier: UnixTime] = [:]
     }
 
     struct Opened {
@@ -22,15 +24,21 @@ extension RollupStore {
     static func openOrReplace(_ path: String, pageCountMax: Int?, logger: Logger) throws -> Opened {
         do {
             let pool = try StoreFile.open(path, pageCountMax: pageCountMax)
+            if StoreFile.size(path) <= StoreFile.checkedAtOpenBytesMax { try pool.read(StoreFile.check) }
             return Opened(pool: pool, content: try pool.read { try load($0) }, setAside: [])
         } catch {
             guard StoreFile.isCorruption(error) else { throw error }
             let aside = try StoreFile.setAside(path)
-            logger.warning(
-                "Rollup store was corrupt, starting a new one",
-                metadata: ["file": "\(path)", "kept": "\(aside)", "error": "\(error)"])
             let pool = try StoreFile.open(path, pageCountMax: pageCountMax)
-            return Opened(pool: pool, content: Content(), setAside: [aside])
+            let salvaged = StoreSalvage(aside: aside, pool: pool, logger: logger).run()
+            logger.warning(
+                "Rollup store was corrupt, starting a new one with what could be read",
+                metadata: [
+                    "file": "\(path)", "kept": "\(aside)", "error": "\(error)", "chunks": "\(salvaged.chunks)",
+                    "damaged_spans": "\(salvaged.damagedSpans)", "cursors": "\(salvaged.hasCursors)",
+                    "cut_short": "\(salvaged.isCutShort)",
+                ])
+            return Opened(pool: pool, content: try pool.read { try load($0) }, setAside: [aside])
         }
     }
 
@@ -39,6 +47,11 @@ extension RollupStore {
         content.keys = try KeyTable.load(db)
         if let mark = try Int64.fetchOne(db, sql: "SELECT value FROM mark WHERE name = 'closed_up_to_ms'") {
             content.closedUpTo = UnixTime(milliseconds: mark)
+        }
+        for tier in Tier.allCases {
+            let name = removedMark(of: tier)
+            let mark = try Int64.fetchOne(db, sql: "SELECT value FROM mark WHERE name = ?", arguments: [name])
+            content.removedUpTo[tier] = mark.map { UnixTime(milliseconds: $0) }
         }
         content.nextSequence = (try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM journal") ?? 0) + 1
         let bases = try Row.fetchCursor(db, sql: "SELECT pod, base FROM cursor")
@@ -66,6 +79,26 @@ extension RollupStore {
         return content
     }
 
+    static func removedMark(of tier: Tier) -> String { "removed_up_to_ms_\(tier.rawValue)" }
+
+    /// Checks the whole file beside the work, if opening it did not: seconds for a large one. To be called once,
+    /// soon after the start. A corrupt file is set aside, and the store goes on from memory.
+    public func verify(now: UnixTime) async {
+        guard StoreFile.size(path) > StoreFile.checkedAtOpenBytesMax else {
+            status.integrity = .intact
+            return
+        }
+        status.integrity = .checking
+        do {
+            let pool = pool
+            try await pool.read(StoreFile.check)
+            status.integrity = .intact
+        } catch {
+            status.integrity = StoreFile.isCorruption(error) ? .replaced : .unknown
+            failed(error, now: now)
+        }
+    }
+
     /// Sets the file aside while running, and goes on with a new one from what memory holds.
     func replaceCorruptFile(_ error: any Error) {
         do {
@@ -80,6 +113,8 @@ extension RollupStore {
                 metadata: ["file": "\(path)", "kept": "\(aside)", "error": "\(error)"])
             pool = try StoreFile.open(path, pageCountMax: pageCountMax)
             status.filesSetAside.append(aside)
+            status.integrity = .replaced
+            removedUpTo = [:]
             keys.markAllUnsaved()
             nextSequence = 1
             podsWantingBase = knownPods

@@ -28,7 +28,9 @@ extension RollupStore {
         let cut = memoryCut(for: window)
         let recent = memoryTotals(Window(from: cut, to: window.to), groups)
         guard window.from < cut else { return Totals(rollups: recent, window: window) }
-        let reads = WindowPlan.reads(for: Window(from: window.from, to: cut), keepsPods: keepsPods, now: now)
+        let reads = WindowPlan.reads(for: Window(from: window.from, to: cut), keepsPods: keepsPods) {
+            keptFrom($0, now: now)
+        }
         var sums: [Group: Rollup] = [:]
         for read in reads {
             let segment = try await storedTotals(read, family, groups)

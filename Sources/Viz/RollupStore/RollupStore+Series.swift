@@ -53,7 +53,7 @@ extension RollupStore {
         }.map { fitting in
             Tier.allCases.first { tier in
                 tier.rawValue >= fitting.rawValue
-                    && window.from >= now.advanced(by: -tier.retentionMilliseconds)
+                    && window.from >= keptFrom(tier, now: now)
             } ?? .hour
         } ?? .tenSeconds
     }

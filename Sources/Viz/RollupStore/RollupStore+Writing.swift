@@ -14,7 +14,7 @@ extension RollupStore {
             let rollup: Rollup
         }
         struct Entry: Sendable {
-            let record: ScrapeRecord
+            let record: PendingRecord
             let bucketMax: UnixTime
             let deltas: [UInt8]
         }
@@ -69,21 +69,20 @@ extension RollupStore {
         }
     }
 
-    private func makeBatch(_ records: [ScrapeRecord], forgotten: [String], now: UnixTime) -> Batch {
+    private func makeBatch(_ records: [PendingRecord], forgotten: [String], now: UnixTime) -> Batch {
         var batch = Batch(sequence: nextSequence, closedUpTo: closedUpTo, now: now)
         batch.forgotten = forgotten
         for record in records {
             var parts: [JournalCodec.Part] = []
             var bucketMax = UnixTime(milliseconds: 0)
             for part in record.parts {
-                let id = keys.id(for: part.key)
                 bucketMax = max(bucketMax, part.bucket)
                 if part.bucket >= closedUpTo {
-                    parts.append(JournalCodec.Part(keyID: id, bucket: part.bucket, rollup: part.rollup))
-                } else {
+                    parts.append(part)
+                } else if let key = keys.keys[part.keyID] {
                     batch.late.append(
                         Batch.Late(
-                            family: part.key.family, keyID: id, rolledUpID: keys.rolledUpIDs[id],
+                            family: key.family, keyID: part.keyID, rolledUpID: keys.rolledUpIDs[part.keyID],
                             bucket: part.bucket, rollup: part.rollup))
                 }
             }
@@ -113,6 +112,9 @@ extension RollupStore {
             .execute(arguments: [
                 entry.record.pod, entry.record.at.milliseconds, batch.closedUpTo.milliseconds,
             ])
+            // The base holds what these steps did; only their counts are still needed.
+            try db.cachedStatement(sql: "UPDATE journal SET step = x'' WHERE pod = ? AND at_ms < ? AND step <> x''")
+                .execute(arguments: [entry.record.pod, entry.record.at.milliseconds])
         }
         for pod in batch.forgotten {
             try db.cachedStatement(sql: "DELETE FROM cursor WHERE pod = ?").execute(arguments: [pod])

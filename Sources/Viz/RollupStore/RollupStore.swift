@@ -33,10 +33,25 @@ public actor RollupStore {
         public var isWritable = true
         /// Files set aside as corrupt since the start, by their new paths.
         public var filesSetAside: [String] = []
+        /// What the check of the file at the start found.
+        public var integrity = Integrity.unknown
+        /// Bytes of the file and its write-ahead log.
+        public var fileBytes: Int64 = 0
+        /// Bytes of chunks, by tier.
+        public var tierBytes: [Tier: Int64] = [:]
+        /// Chunks of spans that were removed because of their age or of a budget.
+        public var removedSpans = 0
+    }
+
+    /// Whether the file is sound.
+    public enum Integrity: String, Sendable, Equatable {
+        case unknown, checking, intact, replaced
     }
 
     let path: String
     let logger: Logger
+    let limits: StoreLimits
+    private let lock: StoreLock
     var pageCountMax: Int?
     var pool: DatabasePool
     var keys = KeyTable()
@@ -46,12 +61,14 @@ public actor RollupStore {
     var hotFrom: UnixTime
     /// Chunks are complete before this.
     var closedUpTo: UnixTime
-    var pending: [ScrapeRecord] = []
+    var pending: [PendingRecord] = []
     var pendingBytes = 0
     var forgottenPods: [String] = []
     var nextSequence: Int64 = 1
     /// Pods whose chain of steps in the file is broken until their next base.
     var podsWantingBase: Set<String> = []
+    /// Chunks before it are gone, by tier.
+    var removedUpTo: [Tier: UnixTime] = [:]
     /// Pods that records came from.
     var knownPods: Set<String> = []
     var restored: [String: SeriesCursor] = [:]
@@ -64,18 +81,26 @@ public actor RollupStore {
     /// - Parameters:
     ///   - path: The SQLite file; its folder must exist.
     ///   - now: The time to start from when there is no history.
+    ///   - limits: How much history is kept.
     ///   - pageCountMax: Largest file in pages of 4 KiB; `nil` leaves it to the disk.
-    /// - Throws: `DatabaseError` when the file can be neither opened nor replaced.
-    public init(path: String, now: UnixTime, pageCountMax: Int? = nil, logger: Logger) throws {
+    /// - Throws: `StoreError` when another process writes to the file, `DatabaseError` when it can be neither opened
+    ///   nor replaced.
+    public init(
+        path: String, now: UnixTime, limits: StoreLimits = StoreLimits(), pageCountMax: Int? = nil, logger: Logger
+    ) throws {
         self.path = path
         self.logger = logger
+        self.limits = limits
+        lock = try StoreLock(path: path)
         self.pageCountMax = pageCountMax
         closedUpTo = now.floored(to: Tier.tenSeconds.spanMilliseconds)
         hotFrom = closedUpTo
         let opened = try Self.openOrReplace(path, pageCountMax: pageCountMax, logger: logger)
         pool = opened.pool
         status.filesSetAside = opened.setAside
+        if !opened.setAside.isEmpty { status.integrity = .replaced }
         let content = opened.content
+        removedUpTo = content.removedUpTo
         keys = content.keys
         if let mark = content.closedUpTo { closedUpTo = mark }
         if content.closedUpTo == nil {
@@ -105,21 +130,33 @@ public actor RollupStore {
 
     /// Takes in one scrape: visible to queries at once, durable with the next `flush`.
     public func ingest(_ record: ScrapeRecord) {
-        for part in record.parts where part.bucket >= hotFrom {
-            let id = keys.id(for: part.key)
+        var parts: [JournalCodec.Part] = []
+        parts.reserveCapacity(record.parts.count)
+        for part in record.parts {
+            let id = keys.countingID(for: part.key)
+            parts.append(JournalCodec.Part(keyID: id, bucket: part.bucket, rollup: part.rollup))
+            guard part.bucket >= hotFrom else { continue }
             while hot.count < keys.idCount { hot.append(HotSeries()) }
             hot[id].add(part.rollup, at: part.bucket)
         }
         knownPods.insert(record.pod)
-        pending.append(record)
-        pendingBytes += record.byteEstimate
+        let waiting = PendingRecord(record, parts: parts)
+        pending.append(waiting)
+        pendingBytes += waiting.byteEstimate
         if record.base != nil { podsWantingBase.remove(record.pod) }
-        while pendingBytes > Self.pendingBytesMax, let oldest = pending.first {
-            pendingBytes -= oldest.byteEstimate
-            podsWantingBase.insert(oldest.pod)
-            status.droppedRecords += 1
-            pending.removeFirst()
+        if pendingBytes > Self.pendingBytesMax { dropOldestPending() }
+    }
+
+    /// Makes room, an eighth at a time: taking records off the front one by one would move all the others each time.
+    private func dropOldestPending() {
+        var count = 0
+        for record in pending where pendingBytes > Self.pendingBytesMax / 8 * 7 {
+            pendingBytes -= record.byteEstimate
+            podsWantingBase.insert(record.pod)
+            count += 1
         }
+        status.droppedRecords += count
+        pending.removeFirst(count)
     }
 
     /// Forgets the cursor of a pod that is gone.
@@ -142,7 +179,14 @@ public actor RollupStore {
         status.keyCount = keys.count
         status.hotBytes = hot.reduce(0) { $0 + $1.byteCount }
         status.pendingRecords = pending.count
+        status.fileBytes = StoreFile.size(path) + StoreFile.size(path + "-wal")
         return status
+    }
+
+    /// From when on the chunks of a tier are complete.
+    func keptFrom(_ tier: Tier, now: UnixTime) -> UnixTime {
+        let limit = now.advanced(by: -limits.retention(of: tier))
+        return max(limit, removedUpTo[tier] ?? limit)
     }
 
     /// Changes the largest size of the file; for tests, and for a disk that grew.

@@ -9,7 +9,44 @@ enum Schema {
             try createChunks(db)
             try createCursors(db)
         }
+        migrator.registerMigration("2 routes") { db in try createRouteKeys(db) }
+        migrator.registerMigration("3 arrivals") { db in try createArrivalKeys(db) }
         return migrator
+    }
+
+    private static func createRouteKeys(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE route_key (
+                    id INTEGER PRIMARY KEY,
+                    direction INTEGER NOT NULL,
+                    namespace TEXT NOT NULL,
+                    kind TEXT NOT NULL,
+                    name TEXT NOT NULL,
+                    pod TEXT NOT NULL,
+                    dst TEXT NOT NULL,
+                    route TEXT NOT NULL,
+                    counts_attempts INTEGER NOT NULL,
+                    seen_ms INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                """)
+    }
+
+    private static func createArrivalKeys(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE arrival_key (
+                    id INTEGER PRIMARY KEY,
+                    namespace TEXT NOT NULL,
+                    kind TEXT NOT NULL,
+                    name TEXT NOT NULL,
+                    pod TEXT NOT NULL,
+                    authority TEXT NOT NULL,
+                    tls TEXT NOT NULL,
+                    tls_detail TEXT NOT NULL,
+                    seen_ms INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                """)
     }
 
     private static func createKeys(_ db: Database) throws {

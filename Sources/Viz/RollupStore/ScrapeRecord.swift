@@ -35,13 +35,30 @@ public struct ScrapeRecord: Sendable {
         self.base = base
         self.parts = parts
     }
+}
 
-    var byteEstimate: Int { step.count + (base?.count ?? 0) + parts.count * 96 + 64 }
+/// A record that waits for its transaction, its keys turned into numbers.
+struct PendingRecord: Sendable {
+    let pod: String
+    let at: UnixTime
+    let step: [UInt8]
+    let base: [UInt8]?
+    let parts: [JournalCodec.Part]
+
+    init(_ record: ScrapeRecord, parts: [JournalCodec.Part]) {
+        pod = record.pod
+        at = record.at
+        step = record.step
+        base = record.base
+        self.parts = parts
+    }
+
+    var byteEstimate: Int { step.count + (base?.count ?? 0) + parts.count * MemoryLayout<JournalCodec.Part>.stride + 128 }
 }
 
 /// Packs the counts of one scrape by key numbers.
 enum JournalCodec {
-    struct Part {
+    struct Part: Sendable {
         let keyID: Int
         let bucket: UnixTime
         let rollup: Rollup

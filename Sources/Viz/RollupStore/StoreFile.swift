@@ -2,8 +2,11 @@ import Foundation
 import GRDB
 import Logging
 
-/// Opens the SQLite file, and sets a corrupt one aside.
+/// Opens the SQLite file, checks it, and sets a corrupt one aside.
 enum StoreFile {
+    /// Files up to this size are checked before they are used; larger ones meanwhile.
+    static let checkedAtOpenBytesMax: Int64 = 64 << 20
+
     /// Opens and migrates the file at `path`.
     ///
     /// - Throws: `DatabaseError`; `isCorruption` tells whether setting the file aside would help.
@@ -13,6 +16,7 @@ enum StoreFile {
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
+            try db.execute(sql: "PRAGMA journal_size_limit = 33554432")
             if !db.configuration.readonly {
                 try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
                 if let pageCountMax { try db.execute(sql: "PRAGMA max_page_count = \(pageCountMax)") }
@@ -21,6 +25,22 @@ enum StoreFile {
         let pool = try DatabasePool(path: path, configuration: configuration)
         try Schema.migrator.migrate(pool)
         return pool
+    }
+
+    /// Reads every page and checks the structure.
+    ///
+    /// - Throws: `DatabaseError` that `isCorruption` recognises, with what SQLite found first.
+    static func check(_ db: Database) throws {
+        let findings = try String.fetchAll(db, sql: "PRAGMA quick_check(1)")
+        guard findings == ["ok"] else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: findings.first ?? "quick_check said nothing")
+        }
+    }
+
+    /// Bytes of the file at `path`; 0 when there is none.
+    static func size(_ path: String) -> Int64 {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)  // No file is no bytes.
+        return (attributes?[.size] as? NSNumber)?.int64Value ?? 0
     }
 
     /// Whether `error` says that the file's content, not its surroundings, is broken.
@@ -47,6 +67,20 @@ enum StoreFile {
         for suffix in ["-wal", "-shm"] where files.fileExists(atPath: path + suffix) {
             try files.moveItem(atPath: path + suffix, toPath: aside + suffix)
         }
+        try removeOldAsides(path, upTo: number - asidesMax)
         return aside
+    }
+
+    /// Corrupt files kept for whoever wants to look; a broken disk must not fill itself with them.
+    static let asidesMax = 2
+
+    private static func removeOldAsides(_ path: String, upTo last: Int) throws {
+        guard last > 0 else { return }
+        for number in 1...last {
+            for suffix in ["", "-wal", "-shm"] {
+                let old = "\(path).corrupt-\(number)\(suffix)"
+                if FileManager.default.fileExists(atPath: old) { try FileManager.default.removeItem(atPath: old) }
+            }
+        }
     }
 }

@@ -55,6 +55,12 @@ package final class ClusterWatch: Sendable {
             && statefulSets.isSynced && daemonSets.isSynced && jobs.isSynced
     }
 
+    /// Changes when the pods or their owners may have.
+    package var podVersion: UInt64 {
+        // Each only grows, so their sum changes with each.
+        pods.generation &+ replicaSets.generation &+ jobs.generation &+ (isSynced ? 1 : 0)
+    }
+
     /// The cluster now. Rebuilt only when something changed.
     package func index() -> ClusterIndex {
         let generations = [

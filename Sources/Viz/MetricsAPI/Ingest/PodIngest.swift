@@ -13,21 +13,34 @@ struct PodIngest {
         var scrape = Scrape(at: UnixTime(milliseconds: 0))
     }
 
+    /// What the buckets of one histogram add to.
+    struct Histogram {
+        let object: Int16
+        let peer: Int16
+        /// Its number in the cursor: a reset of one bucket is one of all.
+        let group: Int32
+    }
+
     /// Scrapes between two bases of the cursor.
     static let scrapesPerBase = 60
     /// Keys held before those of vanished peers are let go.
     static let keysMax = 8_192
+    /// Bytes of steps before a base may come early.
+    static let stepBytesMin = 256 << 10
+    /// Growth between two scrapes beyond which a counter lies: 100 Gbit/s for a whole minute.
+    static let growthMax: UInt64 = 1_000_000_000_000
 
     private let pod: String
-    private let workload: WorkloadKey
-    private let podName: String
-    private let clusterDomain: String
-    private var cursor: SeriesCursor
+    let workload: WorkloadKey
+    let podName: String
+    let clusterDomain: String
+    var cursor: SeriesCursor
     /// By slot of the cursor.
-    private var targets: [SeriesTarget?] = []
-    private var groups: [SeriesID: Int] = [:]
+    var targets: [SeriesTarget?] = []
+    /// By what the buckets of one histogram share.
+    var histograms: [SeriesID: Histogram] = [:]
     /// Latency bounds that the pod's histograms have, one bit each; all of one proxy's have the same.
-    private var bounds: UInt32 = 0
+    var bounds: UInt32 = 0
     private var keyNumbers: [RollupKey: Int16] = [:]
     private var keys: [RollupKey] = []
     /// By key: the open connections last reported.
@@ -36,8 +49,10 @@ struct PodIngest {
     private var gaugeSums: [UInt64?] = []
     private var touched: Set<Int16> = []
     private var scrapesSinceBase: Int
-    /// Lines of the last scrape that could not be read.
-    private(set) var malformedLineCount = 0
+    private var stepBytes = 0
+    var seriesMax = 0
+    /// What was found wrong with the last scrape.
+    var report = ScrapeReport()
 
     /// Series the cursor holds.
     var seriesCount: Int { cursor.seriesCount }
@@ -59,10 +74,24 @@ struct PodIngest {
         addTotals()
     }
 
-    /// Edges that it has series of, between workloads.
+    /// Edges that it has series of.
     var edges: [EdgeKey] {
         keys.compactMap { key in
-            if case .edge(let edge) = key { edge.rolledUp } else { nil }
+            if case .edge(let edge) = key { edge } else { nil }
+        }
+    }
+
+    /// Routes that it has series of.
+    var routes: [RouteKey] {
+        keys.compactMap { key in
+            if case .route(let route) = key { route } else { nil }
+        }
+    }
+
+    /// Arrivals that it has series of.
+    var arrivals: [ArrivalKey] {
+        keys.compactMap { key in
+            if case .arrival(let arrival) = key { arrival } else { nil }
         }
     }
 
@@ -70,24 +99,51 @@ struct PodIngest {
     ///
     /// - Parameters:
     ///   - wantsBase: Whether the store lost its chain of steps.
+    ///   - seriesMax: Series that the pod may have; what goes beyond is left out and reported.
+    ///   - needsEnd: Whether a document without `# EOF` is cut short (OpenMetrics).
     ///   - shared: What all pods use in turn.
+    /// - Returns: `nil` when the scrape is no whole one, for the reason in `report`; nothing changes then.
     mutating func ingest(
-        _ body: [UInt8], at: UnixTime, rules: CursorRules, wantsBase: Bool, shared: inout Shared
-    ) -> ScrapeRecord {
+        _ body: [UInt8], at: UnixTime, rules: CursorRules, wantsBase: Bool, seriesMax: Int, needsEnd: Bool = false,
+        shared: inout Shared
+    ) -> ScrapeRecord? {
         if keys.count > Self.keysMax { forgetTargets() }
         shared.scrape.reset(at: at)
-        var parser = ExpositionParser()
-        parser.forEachSample(in: body) { sample in take(sample, body, &shared) }
-        malformedLineCount = parser.malformedLineCount
-        let delta = cursor.advance(shared.scrape, rules: rules)
+        let hadIgnored = report.ignoredSeries > 0
+        report = ScrapeReport()
+        self.seriesMax = seriesMax
+        read(body, &shared)
+        report.rejection = rejection(of: shared.scrape, needsEnd: needsEnd)
+        if report.rejection != nil {
+            for slot in cursor.abandon(shared.scrape) { targets[slot] = nil }
+            return nil
+        }
+        // What was left out until now has counted all along: its first value is a baseline.
+        let delta = cursor.advance(shared.scrape, rules: rules, countsNewSeries: !hadIgnored)
         apply(delta)
         let parts = makeParts(delta)
         for slot in delta.vanishedSlots where slot < targets.count { targets[slot] = nil }
+        report.seriesCount = cursor.seriesCount
         scrapesSinceBase += 1
+        stepBytes += delta.step.count
+        // Many new series make steps that are larger than what they change.
         let isBase = wantsBase || scrapesSinceBase > Self.scrapesPerBase
-        if isBase { scrapesSinceBase = 0 }
+            || stepBytes > max(Self.stepBytesMin, 64 * cursor.seriesCount)
+        if isBase {
+            scrapesSinceBase = 0
+            stepBytes = 0
+        }
         return ScrapeRecord(
             pod: pod, at: at, step: delta.step, base: isBase ? cursor.encodedBase() : nil, parts: parts)
+    }
+
+    /// A scrape that lost its end would make series vanish, and count them from zero when they return.
+    private func rejection(of scrape: Scrape, needsEnd: Bool) -> String? {
+        if needsEnd, !report.hasEnd { return "the answer is cut short: an OpenMetrics document without # EOF" }
+        if cursor.processStart != nil, scrape.processStart == nil {
+            return "the answer is no whole scrape: process_start_time_seconds is missing"
+        }
+        return nil
     }
 
     /// What is to be recorded once the pod is gone: its connections are closed.
@@ -112,7 +168,7 @@ struct PodIngest {
     /// Reads all labels anew with the next scrape, so that keys of peers long gone are dropped.
     private mutating func forgetTargets() {
         targets = []
-        groups = [:]
+        histograms = [:]
         keyNumbers = [:]
         keys = []
         lastGauges = []
@@ -121,63 +177,10 @@ struct PodIngest {
         addTotals()
     }
 
-    private mutating func take(_ sample: ExpositionSample, _ body: [UInt8], _ shared: inout Shared) {
-        guard let family = Family(body, sample.name) else { return }
-        if family == .processStart {
-            shared.scrape.processStart = UnixTime(seconds: sample.value)
-            return
-        }
-        let id = SeriesID(hashing: body, in: sample.series)
-        let slot = cursor.slot(of: id) ?? cursor.insert(id)
-        while targets.count <= slot { targets.append(nil) }
-        let target: SeriesTarget
-        if let known = targets[slot] {
-            target = known
-        } else {
-            target = makeTarget(family, sample, body, slot, &shared.budget)
-            targets[slot] = target
-        }
-        shared.scrape.add(slot: slot, isGauge: target.action == .gauge, value: sample.value)
-    }
-
-    private mutating func makeTarget(
-        _ family: Family, _ sample: ExpositionSample, _ body: [UInt8], _ slot: Int,
-        _ budget: inout LabelBudget
-    ) -> SeriesTarget {
-        var labels = ExpositionParser.labels(of: sample, in: body)
-        let isAuthz = family == .authzAllow || family == .authzDeny
-        if isAuthz { labels["direction"] = "inbound" }
-        let direction: Direction
-        switch labels["direction"] {
-        case "inbound": direction = .inbound
-        case "outbound": direction = .outbound
-        default: return SeriesTarget(action: .ignore, object: -1, edge: -1)
-        }
-        let object = number(of: .object(TrafficKey(direction: direction, workload: workload, pod: podName)))
-        var edgeNumber: Int16 = -1
-        let edge = EdgeLabels.edge(labels, src: workload, srcPod: podName, clusterDomain: clusterDomain)
-        if let edge { edgeNumber = number(of: .edge(budget.admit(edge))) }
-        let action = SeriesTarget.Action(family, labels)
-        if case .bucket(let bound) = action {
-            cursor.setGroup(group(of: labels), ofSlot: slot)
-            bounds |= 1 << UInt32(bound)
-        }
-        return SeriesTarget(action: action, object: object, edge: edgeNumber)
-    }
-
-    private mutating func group(of labels: [String: String]) -> Int {
-        let text = labels.filter { $0.key != "le" }.sorted { $0.key < $1.key }
-            .map { "\($0.key)=\($0.value)" }.joined(separator: "\u{0}")
-        let bytes = Array(text.utf8)
-        let id = SeriesID(hashing: bytes, in: bytes.indices)
-        if let group = groups[id] { return group }
-        groups[id] = groups.count
-        return groups.count - 1
-    }
-
-    private mutating func number(of key: RollupKey) -> Int16 {
+    /// The number of a key, given out now if it is new; -1 when there are no more.
+    mutating func number(of key: RollupKey) -> Int16 {
         if let number = keyNumbers[key] { return number }
-        // Past `keysMax` in one scrape, the rest of it is counted with the pod's outbound total alone.
+        // Past `keysMax` in one scrape, the rest of it is counted with the pod's totals alone.
         guard keys.count < Int(Int16.max) else { return -1 }
         let number = Int16(keys.count)
         keyNumbers[key] = number
@@ -191,17 +194,24 @@ struct PodIngest {
     private mutating func apply(_ delta: ScrapeDelta) {
         for change in delta.counters {
             guard let target = targets[change.slot] else { continue }
+            guard change.amount <= Self.growthMax else {
+                report.implausibleCounters += 1
+                continue
+            }
             if target.object >= 0 { add(change.amount, target.action, to: target.object) }
-            if target.edge >= 0 { add(change.amount, target.action, to: target.edge) }
+            if target.peer >= 0 { add(change.amount, target.action, to: target.peer) }
         }
         for change in delta.gauges {
             guard let target = targets[change.slot] else { continue }
-            for number in [target.object, target.edge] where number >= 0 {
-                gaugeSums[Int(number)] = (gaugeSums[Int(number)] ?? 0) &+ change.amount
-            }
+            if target.object >= 0 { addGauge(change.amount, to: target.object) }
+            if target.peer >= 0 { addGauge(change.amount, to: target.peer) }
         }
         gaugeSums[0] = gaugeSums[0] ?? 0
         gaugeSums[1] = gaugeSums[1] ?? 0
+    }
+
+    private mutating func addGauge(_ amount: UInt64, to number: Int16) {
+        gaugeSums[Int(number)] = (gaugeSums[Int(number)] ?? 0) &+ amount
     }
 
     private mutating func add(_ amount: UInt64, _ action: SeriesTarget.Action, to number: Int16) {

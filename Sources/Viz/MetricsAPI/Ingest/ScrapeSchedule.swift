@@ -2,18 +2,29 @@ package import MeshRollup
 
 /// Decides which pods to scrape when. Each pod keeps its own phase within the interval, so that hundreds of
 /// proxies are not asked at once and each is asked evenly; a pod that turns Terminating is asked at once and
-/// every second until it is gone. Pure: time is an argument.
+/// every second until it is gone. Pods that answered last time have a lane of their own: one that does not answer
+/// holds a place for seconds, and must not take theirs. Pure: time is an argument.
 package struct ScrapeSchedule: Sendable {
     /// Time between scrapes of a pod on its way out.
     package static let terminatingIntervalMilliseconds: Int64 = 1_000
+    /// Scrapes in flight at once, on each lane.
+    package static let concurrencyMax = 16
 
     private struct Entry: Sendable {
         var facts: PodFacts
         var dueAt: UnixTime
-        var isInFlight = false
+        /// What became of the last scrape.
+        var lane = Lane.new
+        /// The lane that it is in flight on.
+        var flight: Lane?
+    }
+
+    private enum Lane: Sendable, CaseIterable {
+        case new, answering, failing
     }
 
     private var entries: [String: Entry] = [:]
+    private var inFlight: [Lane: Int] = [:]
     private let intervalMilliseconds: Int64
 
     /// A schedule with scrapes every `intervalMilliseconds`.
@@ -40,27 +51,40 @@ package struct ScrapeSchedule: Sendable {
             if pod.isTerminating, !known.facts.isTerminating { entries[id]?.dueAt = now }
         }
         let gone = entries.keys.filter { !seen.contains($0) }
-        for id in gone { entries[id] = nil }
+        for id in gone { remove(id) }
         return gone
     }
 
-    /// The pods whose time has come, at most `limit`, the most overdue first; they count as in flight.
-    package mutating func due(at now: UnixTime, limit: Int) -> [PodFacts] {
-        guard limit > 0 else { return [] }
-        let due = entries.filter { !$0.value.isInFlight && $0.value.dueAt <= now }
-            .sorted { ($0.value.dueAt, $0.key) < ($1.value.dueAt, $1.key) }
-            .prefix(limit)
-        for (id, _) in due { entries[id]?.isInFlight = true }
-        return due.map(\.value.facts)
+    private mutating func remove(_ id: String) {
+        if let lane = entries[id]?.flight { inFlight[lane, default: 0] -= 1 }
+        entries[id] = nil
     }
 
-    /// Notes that a scrape ended, however it did.
-    package mutating func finished(_ id: String, at now: UnixTime) {
-        guard let entry = entries[id] else { return }
-        entries[id]?.isInFlight = false
+    /// The pods whose time has come and for which there is a place, the most overdue first; they count as in flight.
+    package mutating func due(at now: UnixTime) -> [PodFacts] {
+        let waiting = entries.filter { $0.value.flight == nil && $0.value.dueAt <= now }
+        guard !waiting.isEmpty else { return [] }
+        var due: [PodFacts] = []
+        for (id, entry) in waiting.sorted(by: { ($0.value.dueAt, $0.key) < ($1.value.dueAt, $1.key) }) {
+            guard inFlight[entry.lane, default: 0] < Self.concurrencyMax else { continue }
+            inFlight[entry.lane, default: 0] += 1
+            entries[id]?.flight = entry.lane
+            due.append(entry.facts)
+        }
+        return due
+    }
+
+    /// Notes that a scrape ended.
+    ///
+    /// - Parameter isUp: Whether the pod answered.
+    package mutating func finished(_ id: String, isUp: Bool = true, at now: UnixTime) {
+        guard var entry = entries[id], let lane = entry.flight else { return }  // It is gone meanwhile.
+        inFlight[lane, default: 0] -= 1
+        entry.flight = nil
+        entry.lane = isUp ? .answering : .failing
         let soon = now.advanced(by: Self.terminatingIntervalMilliseconds)
-        let dueAt = entry.facts.isTerminating ? soon : next(after: now, phase: phase(of: id))
-        entries[id]?.dueAt = dueAt
+        entry.dueAt = entry.facts.isTerminating ? soon : next(after: now, phase: phase(of: id))
+        entries[id] = entry
     }
 
     private func next(after now: UnixTime, phase: Int64) -> UnixTime {

@@ -1,52 +1,46 @@
-import AsyncHTTPClient
 package import Logging
 package import MeshRollup
-import NIOCore
-import NIOHTTP1
 
 /// Asks every meshed pod for its metrics, for ever.
 package struct Scraper: Sendable {
-    /// Scrapes in flight at once.
-    package static let concurrencyMax = 32
-    /// Largest answer; 500,000 lines of 200 bytes are spread over hundreds of pods.
-    package static let bodyBytesMax = 64 << 20
-    /// Time for one answer, at most.
-    static let timeout: TimeAmount = .seconds(5)
     /// How often due pods are looked for.
     static let tick: Duration = .milliseconds(250)
 
     private let pods: @Sendable () -> [PodFacts]?
+    private let version: (@Sendable () -> UInt64)?
     private let ingestor: Ingestor
     private let intervalMilliseconds: Int64
+    private let acceptsGzip: Bool
     private let now: @Sendable () -> UnixTime
     private let logger: Logger
 
-    /// - Parameter pods: The pods there are; `nil` while that is not known yet.
+    /// - Parameters:
+    ///   - acceptsGzip: Whether targets may compress their answers.
+    ///   - version: Changes when `pods` may have; without it they are compared each time.
+    ///   - pods: The pods there are; `nil` while that is not known yet.
     package init(
-        intervalMilliseconds: Int64, ingestor: Ingestor, now: @escaping @Sendable () -> UnixTime,
-        logger: Logger,
+        intervalMilliseconds: Int64, ingestor: Ingestor, acceptsGzip: Bool = false,
+        now: @escaping @Sendable () -> UnixTime, logger: Logger, version: (@Sendable () -> UInt64)? = nil,
         pods: @escaping @Sendable () -> [PodFacts]?
     ) {
         self.pods = pods
+        self.version = version
         self.ingestor = ingestor
         self.intervalMilliseconds = intervalMilliseconds
+        self.acceptsGzip = acceptsGzip
         self.now = now
         self.logger = logger
     }
 
     /// Scrapes until cancelled.
     package func run() async {
-        var settings = HTTPClient.Configuration()
-        settings.timeout = .init(connect: .seconds(2), read: Self.timeout)
-        settings.connectionPool.idleTimeout = .seconds(60)
-        settings.connectionPool.retryConnectionEstablishment = false
-        settings.redirectConfiguration = .disallow
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+        let client = ScrapeClient.make(acceptsGzip: acceptsGzip)
         let board = Board(ScrapeSchedule(intervalMilliseconds: intervalMilliseconds))
         await withDiscardingTaskGroup { group in
             var ticks = 0
+            var seenVersion: UInt64?
             while !Task.isCancelled {
-                await round(client, board, &group)
+                await round(client, board, &seenVersion, &group)
                 ticks += 1
                 // Ten minutes after the start, pods that are still missing do not come back.
                 if ticks == 4 * 600 { await ingestor.forgetUnclaimed() }
@@ -63,37 +57,46 @@ package struct Scraper: Sendable {
         }
     }
 
-    private func round(_ client: HTTPClient, _ board: Board, _ group: inout DiscardingTaskGroup) async {
-        guard let pods = pods() else { return }
-        for id in await board.update(pods, now: now()) { await ingestor.forget(id, at: now()) }
+    private func round(
+        _ client: ScrapeClient, _ board: Board, _ seenVersion: inout UInt64?, _ group: inout DiscardingTaskGroup
+    ) async {
+        // Taken before the pods: a change in between is seen again.
+        let version = version?()
+        if version == nil || version != seenVersion {
+            guard let pods = pods() else { return }
+            for id in await board.update(pods, now: now()) { await ingestor.forget(id, at: now()) }
+            seenVersion = version
+        }
         for pod in await board.due(at: now()) {
             group.addTask {
-                await scrape(pod, client)
-                await board.finished(pod.cursorID, at: now())
+                let isUp = await scrape(pod, client, board)
+                await board.finished(pod.cursorID, isUp: isUp, at: now())
             }
         }
     }
 
-    private func scrape(_ pod: PodFacts, _ client: HTTPClient) async {
-        guard let port = pod.adminPort else { return }
-        let host = pod.ip.contains(":") ? "[\(pod.ip)]" : pod.ip
+    /// - Returns: Whether the pod answered.
+    private func scrape(_ pod: PodFacts, _ client: ScrapeClient, _ board: Board) async -> Bool {
         let at = now()
+        let started = ContinuousClock.now
+        func elapsed() -> Int64 {
+            let duration = started.duration(to: .now).components
+            return duration.seconds * 1_000 + duration.attoseconds / 1_000_000_000_000_000
+        }
         do {
-            let request = HTTPClientRequest(url: "http://\(host):\(port)/metrics")
-            let response = try await client.execute(request, timeout: Self.timeout)
-            guard response.status == .ok else {
-                return await ingestor.failed(pod, "status \(response.status.code)")
-            }
-            let body = try await response.body.collect(upTo: Self.bodyBytesMax)
-            await ingestor.ingest(Array(body.readableBytesView), of: pod, at: at)
+            let expected = await board.expectedBytes(of: pod.cursorID)
+            let answer = try await client.scrape(pod.scrapeURL, expecting: expected)
+            await board.note(answer.body.count, of: pod.cursorID)
+            await ingestor.ingest(
+                answer.body, of: pod, at: at, needsEnd: answer.isOpenMetrics, milliseconds: elapsed())
+            return true
         } catch {
-            if Task.isCancelled { return }
-            await ingestor.failed(pod, "\(error)")
+            if Task.isCancelled { return true }
+            await ingestor.failed(pod, "\(error)", milliseconds: elapsed())
             logger.debug(
                 "Scrape failed",
-                metadata: [
-                    "pod": "\(pod.namespace)/\(pod.name)", "address": "\(host):\(port)", "error": "\(error)",
-                ])
+                metadata: ["pod": "\(pod.namespace)/\(pod.name)", "address": "\(pod.scrapeURL)", "error": "\(error)"])
+            return false
         }
     }
 }
@@ -101,20 +104,22 @@ package struct Scraper: Sendable {
 /// The schedule, shared by the loop and the scrapes in flight.
 private actor Board {
     private var schedule: ScrapeSchedule
-    private var inFlightCount = 0
+    private var bytes: [String: Int] = [:]
 
     init(_ schedule: ScrapeSchedule) { self.schedule = schedule }
 
-    func update(_ pods: [PodFacts], now: UnixTime) -> [String] { schedule.update(pods, now: now) }
-
-    func due(at now: UnixTime) -> [PodFacts] {
-        let due = schedule.due(at: now, limit: Scraper.concurrencyMax - inFlightCount)
-        inFlightCount += due.count
-        return due
+    func update(_ pods: [PodFacts], now: UnixTime) -> [String] {
+        let gone = schedule.update(pods, now: now)
+        for id in gone { bytes[id] = nil }
+        return gone
     }
 
-    func finished(_ id: String, at now: UnixTime) {
-        inFlightCount -= 1
-        schedule.finished(id, at: now)
-    }
+    func due(at now: UnixTime) -> [PodFacts] { schedule.due(at: now) }
+
+    func finished(_ id: String, isUp: Bool, at now: UnixTime) { schedule.finished(id, isUp: isUp, at: now) }
+
+    func expectedBytes(of id: String) -> Int { bytes[id] ?? 0 }
+
+    /// Answers change little from one to the next: a little more room than the last one took.
+    func note(_ count: Int, of id: String) { bytes[id] = count + count / 16 + 1_024 }
 }

@@ -2,11 +2,23 @@ import MeshMetrics
 import MeshRollup
 
 /// The families of a proxy's scrape that the store is fed from.
-enum Family: Sendable {
+enum Family: UInt8, Sendable {
     case requests, responses, latencyBucket, latencySum
     case tcpOpens, tcpCloses, tcpOpenConnections, tcpReadBytes, tcpWriteBytes
     case authzAllow, authzDeny
+    case routeResponses, routeLatencyBucket, routeActualResponses
     case processStart
+
+    /// Whether its series are counted by route instead of by endpoint.
+    var isRoute: Bool {
+        switch self {
+        case .routeResponses, .routeLatencyBucket, .routeActualResponses: true
+        default: false
+        }
+    }
+
+    /// Whether its series are buckets of a histogram.
+    var isBucket: Bool { self == .latencyBucket || self == .routeLatencyBucket }
 
     private static let names: [(name: [UInt8], family: Family)] = [
         (Array("request_total".utf8), .requests),
@@ -20,6 +32,9 @@ enum Family: Sendable {
         (Array("tcp_write_bytes_total".utf8), .tcpWriteBytes),
         (Array("inbound_http_authz_allow_total".utf8), .authzAllow),
         (Array("inbound_http_authz_deny_total".utf8), .authzDeny),
+        (Array("route_response_total".utf8), .routeResponses),
+        (Array("route_response_latency_ms_bucket".utf8), .routeLatencyBucket),
+        (Array("route_actual_response_total".utf8), .routeActualResponses),
         (Array("process_start_time_seconds".utf8), .processStart),
     ]
 
@@ -34,6 +49,28 @@ enum Family: Sendable {
             }
         }
         return nil
+    }
+
+    /// Families whose `# TYPE` line contradicts what they are: their values are not to be trusted.
+    ///
+    /// - Parameters:
+    ///   - name: As the line has it: histograms without `_bucket`, and in OpenMetrics counters without `_total`.
+    ///   - type: `untyped` and `unknown` contradict nothing.
+    static func contradicted(by name: String, type: String) -> [Family] {
+        guard type != "untyped", type != "unknown" else { return [] }
+        let families: [Family] = [name, name + "_total", name + "_bucket", name + "_sum"].compactMap { full in
+            let bytes = Array(full.utf8)
+            return Family(bytes, bytes.indices)
+        }
+        return families.filter { $0.type != type }
+    }
+
+    private var type: String {
+        switch self {
+        case .latencyBucket, .latencySum, .routeLatencyBucket: "histogram"
+        case .tcpOpenConnections, .processStart: "gauge"
+        default: "counter"
+        }
     }
 }
 
@@ -54,8 +91,8 @@ struct SeriesTarget: Sendable, Equatable {
     /// Number of the pod's total that it adds to; negative is none. Half a million targets are held at scale,
     /// so numbers are small.
     let object: Int16
-    /// Number of the edge that it adds to; negative is none.
-    let edge: Int16
+    /// Number of the edge (outbound) or arrival (inbound) that it adds to; negative is none.
+    let peer: Int16
 }
 
 extension SeriesTarget.Action {
@@ -63,8 +100,8 @@ extension SeriesTarget.Action {
     init(_ family: Family, _ labels: [String: String]) {
         switch family {
         case .requests: self = .add(.requests)
-        case .responses: self = Self.response(labels)
-        case .latencyBucket: self = Self.bucket(labels["le"] ?? "")
+        case .responses, .routeResponses, .routeActualResponses: self = Self.response(labels)
+        case .latencyBucket, .routeLatencyBucket: self.init(bound: labels["le"] ?? "")
         case .latencySum: self = .add(.latencySumMilliseconds)
         case .tcpOpenConnections: self = .gauge
         case .tcpOpens: self = Self.countsPeer(labels) ? .add(.tcpOpens) : .ignore
@@ -91,17 +128,33 @@ extension SeriesTarget.Action {
         return .response(isSuccess: isSuccess, status: status, isGRPC: !(labels["grpc_status"] ?? "").isEmpty)
     }
 
-    private static func bucket(_ bound: String) -> Self {
-        if bound == "+Inf" { return .bucket(UInt8(LatencyBuckets.boundsMilliseconds.count)) }
-        guard let value = Double(bound), let whole = UInt64(exactly: value),
+    /// What the bucket with this `le` means.
+    init(bound: String) {
+        if bound == "+Inf" {
+            self = .bucket(UInt8(LatencyBuckets.boundsMilliseconds.count))
+        } else if let value = Double(bound), let whole = UInt64(exactly: value),
             let index = LatencyBuckets.boundsMilliseconds.firstIndex(of: whole)
-        else { return .ignore }
-        return .bucket(UInt8(index))
+        {
+            self = .bucket(UInt8(index))
+        } else {
+            self = .ignore
+        }
     }
 
     /// Each connection has two sides; bytes and opens count on the one that faces the mesh.
     private static func countsPeer(_ labels: [String: String]) -> Bool {
         labels["peer"] == (labels["direction"] == "outbound" ? "dst" : "src")
+    }
+}
+
+/// Reads who called from the labels of inbound traffic.
+enum ArrivalLabels {
+    /// The arrival of a series with these labels; `nil` when it does not face the caller.
+    static func arrival(_ labels: [String: String], workload: WorkloadKey, pod: String) -> ArrivalKey? {
+        guard labels["direction"] == "inbound", labels["peer"] != "dst", let tls = labels["tls"] else { return nil }
+        return ArrivalKey(
+            workload: workload, pod: pod, authority: labels["authority"] ?? "", tls: tls,
+            tlsDetail: labels["client_id"] ?? labels["no_tls_reason"] ?? labels["sni"] ?? "")
     }
 }
 
@@ -126,9 +179,10 @@ enum EdgeLabels {
         let service = labels["dst_service"] ?? target?.name ?? ""
         let tls = labels["tls"] ?? ""
         let isNamed = !service.isEmpty || dst != .unknown && !dst.name.isEmpty
+        let authority = labels["authority"] ?? (isNamed ? "" : labels["target_addr"] ?? "")
         return EdgeKey(
             src: src, srcPod: srcPod, dst: dst, dstPod: dstPod, service: service,
-            authority: isNamed ? "" : labels["authority"] ?? labels["target_addr"] ?? "", tls: tls,
+            authority: authority, tls: tls,
             tlsDetail: (tls == "true" ? labels["server_id"] : labels["no_tls_reason"]) ?? "")
     }
 

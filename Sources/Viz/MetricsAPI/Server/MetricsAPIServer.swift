@@ -5,7 +5,7 @@ public import Logging
 public import MeshKubernetes
 import MeshModel
 package import MeshRollup
-import RollupStore
+public import RollupStore
 import Synchronization
 
 /// What metrics-api needs to know.
@@ -23,8 +23,9 @@ public struct MetricsAPIConfig: Sendable, Equatable {
     public var clusterDomain = "cluster.local"
     /// The SQLite file of the rollup store; its folder must exist.
     public var storePath = "/data/rollups.db"
-    /// Time between scrapes of one pod.
+    public var storeLimits = StoreLimits()
     public var scrapeInterval: Duration = .seconds(10)
+    public var acceptsGzip = false
 
     /// Defaults are those of the Helm chart.
     public init() {}
@@ -51,7 +52,8 @@ public final class MetricsAPIServer: Sendable {
         let watch = ClusterWatch(
             client: client, controllerNamespace: config.controllerNamespace, logger: logger)
         self.watch = watch
-        let store = try RollupStore(path: config.storePath, now: .current, logger: logger)
+        let store = try RollupStore(
+            path: config.storePath, now: .current, limits: config.storeLimits, logger: logger)
         self.store = store
         let rules = CursorRules(intervalMilliseconds: config.scrapeInterval.milliseconds)
         let ingestor = Ingestor(
@@ -82,8 +84,8 @@ public final class MetricsAPIServer: Sendable {
         let admin = admin
         let scraper = Scraper(
             intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: sources.ingestor,
-            now: sources.now,
-            logger: logger
+            acceptsGzip: config.acceptsGzip, now: sources.now, logger: logger,
+            version: { [watch] in watch.podVersion }
         ) { [watch] in watch.isSynced ? watch.index().pods : nil }
         defer { logger.info("metrics-api stopped") }
         do {
@@ -116,17 +118,25 @@ public final class MetricsAPIServer: Sendable {
     public func beginShutdown() { server.beginGracefulShutdown() }
 
     private func keepStore() async {
+        async let verified: Void = store.verify(now: sources.now())
         while !Task.isCancelled {
             await store.flush(now: sources.now())
             await store.maintain(now: sources.now())
             // Cancelled: the loop ends.
             try? await Task.sleep(for: Self.storePeriod)
         }
+        await verified
     }
 
     private var admin: AdminServer {
         var routes = AdminServer.standardRoutes(isReady: { [watch] in watch.isSynced }, metrics: { [] })
         routes["/metrics"] = { [sources] in .metrics(await OwnMetrics.render(sources)) }
+        routes["/targets"] = { [sources] in
+            let statuses = await sources.ingestor.targetStatuses()
+            return AdminResponse(
+                status: 200, contentType: "application/json",
+                body: TargetReport.json(statuses, now: sources.now()))
+        }
         return AdminServer(host: config.adminHost, port: config.adminPort, routes: routes, logger: logger)
     }
 }

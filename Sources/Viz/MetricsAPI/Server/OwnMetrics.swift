@@ -33,6 +33,8 @@ enum OwnMetrics {
         counter("viz_store_corrupt_chunks_total", "Chunks that did not decode.", UInt64(store.corruptChunks))
         counter("viz_store_failed_commits_total", "Transactions that failed.", UInt64(store.failedCommits))
         gauge("viz_store_writable", "1 when the last write succeeded.", store.isWritable ? 1 : 0)
+        gauge("viz_store_file_bytes", "Size of the file and its write-ahead log.", Int(store.fileBytes))
+        TargetReport.write(await sources.ingestor.targetStatuses(), to: &writer)
         writer.family("viz_build_info", help: "Version of this program.", type: .gauge)
         writer.sample("viz_build_info", labels: [("version", BuildVersion.current)], value: UInt64(1))
         return writer.bytes

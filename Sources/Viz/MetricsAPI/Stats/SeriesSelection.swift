@@ -41,6 +41,7 @@ struct SeriesSelection: Sendable {
         switch key {
         case .object(let traffic): traffic.direction == .inbound && isResource(traffic.workload, traffic.pod)
         case .edge(let edge): contains(edge)
+        case .route, .arrival: false
         }
     }
 
