@@ -243,8 +243,8 @@ let allTests: [Target] =
     + tests("Viz", "RollupStore", ["MeshModel", "MeshRollup", grdb, logging])
     + tests(
         "Viz", "MetricsAPI",
-        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
-         grpcPosix, httpClient, nioCore, nioPosix, logging])
+        ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf,
+         grpcCore, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])

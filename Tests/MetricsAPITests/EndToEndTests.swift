@@ -56,7 +56,8 @@ struct EndToEndTests {
         let sources = VizSources(
             store: box.store, ingestor: ingestor, index: { index.withLock { $0 } }, isSynced: { true },
             now: { world.now })
-        let server = MetricsAPIServer.makeServer(host: "127.0.0.1", port: 0, sources: sources)
+        let server = VizServer(host: "127.0.0.1", port: 0, sources: sources, logger: Fixtures.logger)
+        let (ports, opened) = AsyncStream.makeStream(of: Int.self)
         let scraper = Scraper(
             intervalMilliseconds: 10_000, ingestor: ingestor, now: { world.now }, logger: Fixtures.logger
         ) {
@@ -75,7 +76,7 @@ struct EndToEndTests {
                 }
             }
             group.addTask { await scraper.run() }
-            group.addTask { try await server.serve() }
+            group.addTask { try await server.run { opened.yield($0) } }
             // Each round the proxy serves 20 more, and time passes until it is scraped again.
             for round in 0..<5 {
                 let before = await ingestor.currentStatus().scrapes
@@ -89,7 +90,7 @@ struct EndToEndTests {
                 #expect(isScraped)
             }
             world.state.withLock { $0.now = $0.now.advanced(by: 12_000) }
-            let port = try #require(try await server.listeningAddress?.ipv4?.port)
+            let port = try #require(await ports.first { _ in true })
             try await ask(port)
             group.cancelAll()
         }

@@ -119,7 +119,7 @@ enum Fixtures {
 }
 
 /// A store in a folder that goes away with the test.
-final class StoreBox {
+final class StoreBox: Sendable {
     let store: RollupStore
     private let folder: String
 
@@ -130,6 +130,11 @@ final class StoreBox {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// The store as a backend over a cluster.
+    func backend(_ index: ClusterIndex = Fixtures.index()) -> StoreBackend {
+        StoreBackend(store: store, index: { index })
+    }
 
     /// Puts the same counts in each of six buckets: a minute of traffic that ends at `Fixtures.start` + 60 s.
     func fill(_ parts: [(RollupKey, Rollup)]) async {

@@ -57,7 +57,7 @@ struct StatSummaryTests {
         async throws -> [String: Linkerd2_Viz_StatTable.PodGroup.Row]
     {
         let box = try await seeded()
-        let tables = try await StatSummarizer(index: index, store: box.store, now: now).tables(request)
+        let tables = try await StatSummarizer(index: index, backend: box.backend(index), now: now).tables(request)
         var rows: [String: Linkerd2_Viz_StatTable.PodGroup.Row] = [:]
         for table in tables {
             for row in table.podGroup.rows { rows["\(row.resource.type)/\(row.resource.name)"] = row }
@@ -153,7 +153,7 @@ struct StatSummaryTests {
     @Test("`all` has a table per kind, without namespaces")
     func all() async throws {
         let box = try await seeded()
-        let tables = try await StatSummarizer(index: Fixtures.index(), store: box.store, now: now).tables(
+        let tables = try await StatSummarizer(index: Fixtures.index(), backend: box.backend(), now: now).tables(
             request("all"))
         #expect(tables.count == ResourceKind.membersOfAll.count)
         let kinds = Set(tables.flatMap { $0.podGroup.rows.map(\.resource.type) })
@@ -253,7 +253,7 @@ struct EdgesTests {
         let box = try await seeded()
         var request = Linkerd2_Viz_EdgesRequest()
         request.selector.resource = resource("deploy")
-        let edges = try await EdgeLister(index: Fixtures.index(), store: box.store, now: now).edges(request)
+        let edges = try await EdgeLister(index: Fixtures.index(), backend: box.backend(), now: now).edges(request)
         #expect(
             edges.map { "\($0.src.name)>\($0.dst.name)" } == ["vote-bot>web", "web>voting"],
             "idle edges are none")
@@ -261,7 +261,7 @@ struct EdgesTests {
         #expect(edges.map(\.serverID) == ["", "voting.id"])
         request.selector.resource = resource("deploy", namespace: "other")
         #expect(
-            try await EdgeLister(index: Fixtures.index(), store: box.store, now: now).edges(request).isEmpty)
+            try await EdgeLister(index: Fixtures.index(), backend: box.backend(), now: now).edges(request).isEmpty)
     }
 
     @Test("The topology has all workloads of the namespace and the traffic between them")
@@ -270,7 +270,7 @@ struct EdgesTests {
         var request = Linkerd2_Viz_History_TopologyRequest()
         request.namespace = "emojivoto"
         request.window = "1m"
-        let topology = try await HistoryAnswers(index: Fixtures.index(), store: box.store, now: now).topology(
+        let topology = try await HistoryAnswers(index: Fixtures.index(), backend: box.backend(), now: now).topology(
             request)
         #expect(topology.nodes.map(\.resource.name) == ["vote-bot", "voting", "web"])
         #expect(topology.nodes.map(\.meshed) == [true, true, true])
@@ -288,7 +288,7 @@ struct EdgesTests {
         request.resource = resource("deploy", "web")
         request.window = "2m"
         request.stepSeconds = 10
-        let answers = HistoryAnswers(index: Fixtures.index(), store: box.store, now: now)
+        let answers = HistoryAnswers(index: Fixtures.index(), backend: box.backend(), now: now)
         let series = try await answers.series(request)
         #expect(series.stepMs == 10_000)
         #expect(series.buckets.count == 12)
@@ -309,7 +309,7 @@ struct EdgesTests {
         let box = try await seeded()
         var request = Linkerd2_Viz_History_WorkloadsRequest()
         request.window = "1m"
-        let answers = HistoryAnswers(index: Fixtures.index(), store: box.store, now: now)
+        let answers = HistoryAnswers(index: Fixtures.index(), backend: box.backend(), now: now)
         #expect(
             try await answers.workloads(request).workloads.map(\.resource.name) == [
                 "vote-bot", "voting", "web", "db",

@@ -3,7 +3,7 @@
 public enum ResourceKind: String, CaseIterable, Sendable, Hashable {
     case all, authority, cronjob, daemonset, deployment, job, namespace, pod, replicaset
     case replicationcontroller, server, serverauthorization, authorizationpolicy, httproute, service
-    case serviceprofile, statefulset
+    case serviceprofile, statefulset, trafficsplit
 
     /// The kind that a user's word stands for: canonical name, plural or short form, in any case of letters.
     public init?(alias: String) {
@@ -61,6 +61,7 @@ public enum ResourceKind: String, CaseIterable, Sendable, Hashable {
         case .service: ["svc"]
         case .serviceprofile: ["sp"]
         case .statefulset: ["sts"]
+        case .trafficsplit: ["ts"]
         case .all, .job, .httproute: []
         }
     }

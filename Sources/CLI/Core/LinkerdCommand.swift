@@ -18,7 +18,10 @@ public struct LinkerdCommand: AsyncParsableCommand {
 package struct VizCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "viz", abstract: "Golden metrics of the mesh, from the terminal.",
-        subcommands: [StatCommand.self, EdgesCommand.self])
+        subcommands: [
+            StatCommand.self, RoutesCommand.self, EdgesCommand.self, ListCommand.self, CompareCommand.self,
+            HistoryCommand.self, AllowScrapesCommand.self,
+        ])
 
     package init() {}
 }

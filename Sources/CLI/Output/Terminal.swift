@@ -2,6 +2,9 @@ import Foundation
 
 /// Where commands write. Data goes to standard output, everything said to a person to standard error.
 package enum Terminal {
+    /// Whether standard output is a terminal, which can be drawn on in place.
+    package static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
     /// Writes text to standard output as it is.
     package static func write(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
 

@@ -1,4 +1,5 @@
 package import ArgumentParser
+import Foundation
 package import MeshAPI
 import MeshKubernetes
 import MeshModel
@@ -8,7 +9,14 @@ package struct EdgesCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "edges",
         abstract: "Display connections between resources, and whether they are secured.",
-        discussion: "Example: linkerd viz edges deploy -n emojivoto")
+        discussion: """
+            With a window or a time, connections that have closed since are shown too.
+
+            Examples:
+              linkerd viz edges deploy -n emojivoto
+              linkerd viz edges deploy -n emojivoto -t 6h
+              linkerd viz edges deploy -n emojivoto -t 1h --at 2026-11-20T14:00Z
+            """)
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var viz: VizOptions
@@ -22,34 +30,43 @@ package struct EdgesCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Output format: table, wide or json.")
     var output = "table"
 
+    @Option(name: [.customShort("t"), .long], help: "Also connections that were open in this window, such as 6h.")
+    var timeWindow: String?
+
+    @Option(help: "End of the window: a time such as 2026-11-20T14:00Z, or how long ago, such as 2h.")
+    var at = ""
+
     @Argument(help: "The kind of resource, such as deploy or po.")
     var resource: String
 
     package init() {}
 
     package func run() async throws {
-        let (request, format) = try parsed()
-        let connection = try await VizConnection.open(global: global, viz: viz)
-        let edges: [Linkerd2_Viz_Edge]
-        do {
-            edges = try await connection.edges(request)
-        } catch let mistake as VizConnection.StatError {
-            await connection.close()
-            Terminal.say("\(mistake)")
-            throw ExitCode(1)
+        let (request, format, window) = try parsed()
+        let table = EdgesTable(output: format)
+        let text = try await VizConnection.using(global: global, viz: viz) { connection in
+            guard let window else { return table.rendered(try await connection.edges(request)) }
+            var past = Linkerd2_Viz_History_PastEdgesRequest()
+            past.type = request.selector.resource.type
+            past.namespace = request.selector.resource.namespace
+            past.window = window.text
+            past.atMs = window.endMilliseconds
+            return table.rendered(try await connection.pastEdges(past))
         }
-        await connection.close()
-        let text = EdgesTable(output: format).rendered(edges)
         if text.isEmpty { Terminal.say("No edges found.") }
         Terminal.write(text)
     }
 
-    private func parsed() throws -> (Linkerd2_Viz_EdgesRequest, StatOutput) {
+    private func parsed() throws -> (Linkerd2_Viz_EdgesRequest, StatOutput, WindowOption?) {
         // A missing kubeconfig is reported when connecting; here it only means there is no context.
         let context = (try? global.kubernetesConfig())?.namespace ?? "default"
         do {
             let own = allNamespaces ? "" : namespace ?? context
-            return (try Self.request(resource, namespace: own), try Self.format(output))
+            var window: WindowOption?
+            if timeWindow != nil || !at.isEmpty {
+                window = try WindowOption(timeWindow ?? "1m", at: at, now: Date.now.timeIntervalSince1970)
+            }
+            return (try Self.request(resource, namespace: own), try Self.format(output), window)
         } catch {
             Terminal.say("Error creating edges request: \(error)")
             throw ExitCode(1)

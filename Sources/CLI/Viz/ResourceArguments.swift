@@ -51,8 +51,35 @@ package enum ResourceArguments {
             throw ArgumentMistake("Invalid resource string: \(argument)")
         }
         guard let kind = ResourceKind(alias: String(alias)) else {
-            throw ArgumentMistake("cannot find Kubernetes canonical name from friendly name [\(alias)]")
+            throw ArgumentMistake(
+                "cannot find Kubernetes canonical name from friendly name [\(alias)]" + suggestion(String(alias)))
         }
         return ResourceArgument(kind: kind, name: parts.count == 2 ? String(parts[1]) : "")
+    }
+
+    /// A hint when a word is one or two letters away from a kind; empty when it is like none.
+    private static func suggestion(_ word: String) -> String {
+        let word = word.lowercased()
+        let names = ResourceKind.allCases.filter { $0 != .serviceprofile }.flatMap { [$0.name, $0.plural] + ["deploy"] }
+        let near = names.map { ($0, distance(word, $0)) }.min { ($0.1, $0.0) < ($1.1, $1.0) }
+        guard let near, near.1 <= 2, word.count > 3 else { return "" }
+        return ": did you mean \"\(near.0)\"?"
+    }
+
+    /// Letters to insert, remove or replace to get from one word to the other.
+    ///
+    /// Source: Levenshtein distance by the two-row method (Wagner and Fischer).
+    private static func distance(_ from: String, _ to: String) -> Int {
+        let (from, to) = (Array(from), Array(to))
+        var previous = Array(0...to.count)
+        for (row, letter) in from.enumerated() {
+            var current = [row + 1]
+            for (column, other) in to.enumerated() {
+                let replaced = previous[column] + (letter == other ? 0 : 1)
+                current.append(min(replaced, previous[column + 1] + 1, current[column] + 1))
+            }
+            previous = current
+        }
+        return previous[to.count]
     }
 }

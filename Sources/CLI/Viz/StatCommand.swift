@@ -1,4 +1,5 @@
 package import ArgumentParser
+import Foundation
 import MeshAPI
 import MeshKubernetes
 import MeshModel
@@ -11,13 +12,16 @@ package struct StatCommand: AsyncParsableCommand {
         discussion: """
             The resources are given as TYPE, TYPE NAME..., or TYPE/NAME...; TYPE is one of: deployments (deploy),
             pods (po), namespaces (ns), services (svc), daemonsets (ds), statefulsets (sts), replicasets (rs),
-            replicationcontrollers (rc), jobs, cronjobs (cj), or all.
+            replicationcontrollers (rc), jobs, cronjobs (cj), authorities (au), trafficsplits (ts), or all.
 
             Examples:
               linkerd viz stat deploy -n emojivoto
               linkerd viz stat deploy/web -n emojivoto --to deploy/voting
               linkerd viz stat ns -t 1h
               linkerd viz stat po -A -o wide
+              linkerd viz stat deploy -n emojivoto -t 30d
+              linkerd viz stat deploy -n emojivoto -t 10m --at 2026-11-20T14:00Z
+              linkerd viz stat deploy -n emojivoto --watch
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -28,6 +32,15 @@ package struct StatCommand: AsyncParsableCommand {
 
     @Option(name: [.customShort("t"), .long], help: "Stat window (for example: 15s, 1m, 10m, 1h, 7d).")
     var timeWindow = "1m"
+
+    @Option(help: "End of the window: a time such as 2026-11-20T14:00Z, or how long ago, such as 2h.")
+    var at = ""
+
+    @Flag(help: "Show again every --interval until interrupted.")
+    var watch = false
+
+    @Option(help: "Time between two tables of --watch.")
+    var interval = "2s"
 
     @Option(help: "Only traffic to this resource: TYPE or TYPE/NAME.")
     var to = ""
@@ -59,36 +72,34 @@ package struct StatCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let (requests, output) = try await parsed()
-        let connection = try await VizConnection.open(global: global, viz: viz)
-        let rows: [StatTable.Row]
-        do {
-            rows = try await connection.statRows(requests)
-        } catch let mistake as VizConnection.StatError {
-            await connection.close()
-            Terminal.say("\(mistake)")
-            throw ExitCode(1)
-        }
-        await connection.close()
+        let (requests, output, interval) = try parsed()
         let table = StatTable(
             output: output, showsNamespace: allNamespaces, showsUnmeshed: unmeshed || !from.isEmpty)
-        let text = table.rendered(rows)
-        if text.isEmpty { Terminal.say("No traffic found.") }
-        Terminal.write(text)
+        try await VizConnection.using(global: global, viz: viz) { connection in
+            try await WatchLoop.run(every: interval) {
+                let text = table.rendered(try await connection.statRows(requests))
+                if text.isEmpty { Terminal.say("No traffic found.") }
+                return text
+            }
+        }
     }
 
     /// Checks everything that can be checked without a cluster's answer.
-    private func parsed() async throws -> ([Linkerd2_Viz_StatSummaryRequest], StatOutput) {
+    private func parsed() throws -> ([Linkerd2_Viz_StatSummaryRequest], StatOutput, Duration?) {
         var options = StatOptions()
         options.namespace = namespace
         // A missing kubeconfig is reported when connecting; here it only means there is no context.
         if let config = try? global.kubernetesConfig() { options.contextNamespace = config.namespace }
         (options.timeWindow, options.selector, options.output) = (timeWindow, selector, output)
+        options.at = at
         (options.to, options.toNamespace, options.from, options.fromNamespace) = (to, toNamespace, from, fromNamespace)
         (options.allNamespaces, options.showsUnmeshed) = (allNamespaces, unmeshed)
         do {
             let format = try options.checkedOutput()
-            return (try options.requests(for: ResourceArguments.parse(resources)), format)
+            if watch, !at.isEmpty { throw ArgumentMistake("--watch shows what happens now; it makes no sense with --at") }
+            let requests = try options.requests(
+                for: ResourceArguments.parse(resources), now: Date.now.timeIntervalSince1970)
+            return (requests, format, watch ? try WatchLoop.interval(interval) : nil)
         } catch {
             Terminal.say("error creating metrics request while making stats request: \(error)")
             throw ExitCode(1)

@@ -14,6 +14,7 @@ package struct StatOptions: Sendable {
     package var contextNamespace = "default"
     package var allNamespaces = false
     package var timeWindow = "1m"
+    package var at = ""
     package var to = ""
     package var toNamespace = ""
     package var from = ""
@@ -24,9 +25,6 @@ package struct StatOptions: Sendable {
 
     package init() {}
 
-    /// Shortest window that `stat` accepts.
-    package static let windowSecondsMin = 15.0
-
     /// The output format.
     package func checkedOutput() throws(ArgumentMistake) -> StatOutput {
         guard let format = StatOutput(rawValue: output.isEmpty ? "table" : output) else {
@@ -36,11 +34,15 @@ package struct StatOptions: Sendable {
     }
 
     /// One request for each resource.
-    package func requests(for resources: [ResourceArgument]) throws(ArgumentMistake) -> [Linkerd2_Viz_StatSummaryRequest] {
+    ///
+    /// - Parameter now: Seconds since 1970, for `--at`.
+    package func requests(
+        for resources: [ResourceArgument], now: Double = 0
+    ) throws(ArgumentMistake) -> [Linkerd2_Viz_StatSummaryRequest] {
         try checkCombinations(resources)
-        try checkWindow()
+        let window = try WindowOption(timeWindow, at: at, now: now)
         var requests: [Linkerd2_Viz_StatSummaryRequest] = []
-        for resource in resources { requests.append(try request(for: resource)) }
+        for resource in resources { requests.append(try request(for: resource, window)) }
         return requests
     }
 
@@ -68,20 +70,13 @@ package struct StatOptions: Sendable {
         }
     }
 
-    private func checkWindow() throws(ArgumentMistake) {
-        guard let window = GoDuration.parse(timeWindow) else {
-            throw ArgumentMistake("invalid duration \"\(timeWindow)\": give a number with a unit, such as 30s, 10m or 6h")
-        }
-        if window.seconds < Self.windowSecondsMin {
-            throw ArgumentMistake("metrics time window needs to be at least 15s")
-        }
-    }
-
-    private func request(for resource: ResourceArgument) throws(ArgumentMistake) -> Linkerd2_Viz_StatSummaryRequest {
+    private func request(
+        for resource: ResourceArgument, _ window: WindowOption
+    ) throws(ArgumentMistake) -> Linkerd2_Viz_StatSummaryRequest {
         var request = Linkerd2_Viz_StatSummaryRequest()
         request.selector.resource = Self.message(resource, namespace: selectedNamespace(of: resource))
         request.selector.labelSelector = selector
-        request.timeWindow = timeWindow
+        request.timeWindow = window.requestText
         request.tcpStats = true
         if !to.isEmpty || !toNamespace.isEmpty {
             request.toResource = try filter(to, namespace: toNamespace, flag: "--to")

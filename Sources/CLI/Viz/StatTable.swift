@@ -35,41 +35,82 @@ package struct StatTable: Sendable {
     }
 
     private func sorted(_ rows: [Row]) -> [Row] {
-        rows.sorted { ($0.resource.namespace, $0.resource.name) < ($1.resource.namespace, $1.resource.name) }
+        rows.sorted {
+            ($0.resource.namespace, $0.resource.name, $0.tsStats.apex, $0.tsStats.leaf)
+                < ($1.resource.namespace, $1.resource.name, $1.tsStats.apex, $1.tsStats.leaf)
+        }
     }
 
     // MARK: Table
 
+    /// What a table of one kind shows beside the metrics.
+    private struct Shape {
+        let showsNamespace: Bool
+        let showsPrefix: Bool
+        let hasOverrides: Bool
+        let hasPods: Bool
+        let hasConnections: Bool
+        let hasDenials: Bool
+
+        init(_ kind: ResourceKind, _ rows: [Row], showsNamespace: Bool, hasSeveralKinds: Bool) {
+            self.showsNamespace = showsNamespace && kind != .namespace
+            showsPrefix = hasSeveralKinds
+            hasOverrides = kind == .service && rows.contains(where: \.hasTsStats)
+            let isPolicy = [.server, .serverauthorization, .authorizationpolicy, .httproute].contains(kind)
+            hasPods = !isPolicy && kind != .trafficsplit
+            hasConnections = (!isPolicy || kind == .server) && kind != .trafficsplit && kind != .authority
+            hasDenials = kind == .server || kind == .httproute
+        }
+    }
+
     private func table(_ kind: ResourceKind, _ rows: [Row], hasSeveralKinds: Bool) -> String {
-        var columns: [TabTable.Column] = []
-        if showsNamespace && kind != .namespace { columns.append(.init("NAMESPACE", isLeftAligned: true)) }
-        columns.append(.init("NAME", isLeftAligned: true))
-        if kind == .pod { columns.append(.init("STATUS")) }
-        let metrics = ["MESHED", "SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99", "TCP_CONN"]
-        columns += metrics.map { TabTable.Column($0) }
-        if output == .wide { columns += [.init("READ_BYTES/SEC"), .init("WRITE_BYTES/SEC")] }
-        var table = TabTable(columns: columns)
+        let shape = Shape(kind, rows, showsNamespace: showsNamespace, hasSeveralKinds: hasSeveralKinds)
+        var table = TabTable(columns: columns(kind, shape))
         for row in rows {
-            var cells: [String] = []
-            if showsNamespace && kind != .namespace { cells.append(row.resource.namespace) }
-            cells.append(hasSeveralKinds ? "\(kind.shortPrefix)/\(row.resource.name)" : row.resource.name)
+            var cells: [String] = shape.showsNamespace ? [row.resource.namespace] : []
+            cells.append(shape.showsPrefix ? "\(kind.shortPrefix)/\(row.resource.name)" : row.resource.name)
             if kind == .pod { cells.append(row.status) }
-            cells.append(kind == .service ? "-" : "\(row.meshedPodCount)/\(row.runningPodCount)")
-            table.add(cells + metricCells(row))
+            if kind == .httproute { cells.append(row.srvStats.srv.name) }
+            if kind == .trafficsplit { cells += [row.tsStats.apex, row.tsStats.leaf, row.tsStats.weight] }
+            if shape.hasOverrides { cells += [row.tsStats.leaf, row.tsStats.weight] }
+            if shape.hasPods { cells.append(kind.ownsPods ? "\(row.meshedPodCount)/\(row.runningPodCount)" : "-") }
+            if shape.hasDenials { cells.append(fixed(GoldenMetrics(row).deniedPerSecond, digits: 1) + "rps") }
+            table.add(cells + metricCells(row, shape))
         }
         return table.rendered()
     }
 
-    private func metricCells(_ row: Row) -> [String] {
+    private func columns(_ kind: ResourceKind, _ shape: Shape) -> [TabTable.Column] {
+        var columns: [TabTable.Column] = []
+        if shape.showsNamespace { columns.append(.init("NAMESPACE", isLeftAligned: true)) }
+        columns.append(.init("NAME", isLeftAligned: true))
+        if kind == .pod { columns.append(.init("STATUS")) }
+        if kind == .httproute { columns.append(.init("SERVER", isLeftAligned: true)) }
+        if kind == .trafficsplit {
+            columns += [.init("APEX", isLeftAligned: true), .init("LEAF", isLeftAligned: true), .init("WEIGHT")]
+        }
+        if shape.hasOverrides { columns += [.init("DST", isLeftAligned: true), .init("WEIGHT")] }
+        if shape.hasPods { columns.append(.init("MESHED")) }
+        if shape.hasDenials { columns.append(.init("UNAUTHORIZED")) }
+        columns += ["SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99"].map { TabTable.Column($0) }
+        guard shape.hasConnections else { return columns }
+        columns.append(.init("TCP_CONN"))
+        if output == .wide { columns += [.init("READ_BYTES/SEC"), .init("WRITE_BYTES/SEC")] }
+        return columns
+    }
+
+    private func metricCells(_ row: Row, _ shape: Shape) -> [String] {
         let golden = GoldenMetrics(row)
         guard let successRate = golden.successRate else {
-            return Array(repeating: "-", count: output == .wide ? 8 : 6)
+            let count = 5 + (shape.hasConnections ? (output == .wide ? 3 : 1) : 0)
+            return Array(repeating: "-", count: count)
         }
         var cells = [
             fixed(successRate * 100, digits: 2) + "%", fixed(golden.requestsPerSecond, digits: 1) + "rps",
             "\(row.stats.latencyMsP50)ms", "\(row.stats.latencyMsP95)ms", "\(row.stats.latencyMsP99)ms",
-            "\(row.tcpStats.openConnections)",
         ]
+        guard shape.hasConnections else { return cells }
+        cells.append("\(row.tcpStats.openConnections)")
         if output == .wide {
             cells.append(fixed(golden.readBytesPerSecond, digits: 1) + "B/s")
             cells.append(fixed(golden.writeBytesPerSecond, digits: 1) + "B/s")
@@ -90,26 +131,49 @@ package struct StatTable: Sendable {
 
     private func jsonMembers(_ row: Row) -> [(String, JSONValue)] {
         let golden = GoldenMetrics(row)
+        let kind = ResourceKind(alias: row.resource.type)
         var members: [(String, JSONValue)] = [
             ("namespace", .string(row.resource.namespace)), ("kind", .string(row.resource.type)),
             ("name", .string(row.resource.name)),
         ]
-        if row.resource.type != ResourceKind.service.name {
+        if kind?.ownsPods ?? false {
             members.append(("meshed", .string("\(row.meshedPodCount)/\(row.runningPodCount)")))
         }
         guard let successRate = golden.successRate else {
             let absent = ["success", "rps", "latency_ms_p50", "latency_ms_p95", "latency_ms_p99"]
-            return members + absent.map { ($0, .null) }
+            return members + absent.map { ($0, JSONValue.null) } + optionalMembers(row, kind)
         }
-        return members + [
+        members += [
             ("success", .double(successRate)), ("rps", .double(golden.requestsPerSecond)),
             ("latency_ms_p50", .int(Int64(clamping: row.stats.latencyMsP50))),
             ("latency_ms_p95", .int(Int64(clamping: row.stats.latencyMsP95))),
             ("latency_ms_p99", .int(Int64(clamping: row.stats.latencyMsP99))),
-            ("tcp_open_connections", .int(Int64(clamping: row.tcpStats.openConnections))),
-            ("tcp_read_bytes_rate", .double(golden.readBytesPerSecond)),
-            ("tcp_write_bytes_rate", .double(golden.writeBytesPerSecond)),
         ]
+        if kind != .trafficsplit && kind != .authority {
+            members += [
+                ("tcp_open_connections", .int(Int64(clamping: row.tcpStats.openConnections))),
+                ("tcp_read_bytes_rate", .double(golden.readBytesPerSecond)),
+                ("tcp_write_bytes_rate", .double(golden.writeBytesPerSecond)),
+            ]
+        }
+        return members + optionalMembers(row, kind)
+    }
+
+    private func optionalMembers(_ row: Row, _ kind: ResourceKind?) -> [(String, JSONValue)] {
+        var members: [(String, JSONValue)] = []
+        if row.hasTsStats, kind == .service {
+            members += [("dst", .string(row.tsStats.leaf)), ("weight", .string(row.tsStats.weight))]
+        } else if row.hasTsStats {
+            members += [
+                ("apex", .string(row.tsStats.apex)), ("leaf", .string(row.tsStats.leaf)),
+                ("weight", .string(row.tsStats.weight)),
+            ]
+        }
+        let asked = row.srvStats.allowedCount &+ row.srvStats.deniedCount
+        if kind == .server, asked > 0 {
+            members.append(("unauthorized", .double(Double(row.srvStats.deniedCount) / Double(asked))))
+        }
+        return members
     }
 }
 
@@ -120,6 +184,8 @@ package struct GoldenMetrics: Sendable {
     package let requestsPerSecond: Double
     package let readBytesPerSecond: Double
     package let writeBytesPerSecond: Double
+    /// Requests that policy refused. Linkerd prints a share with this unit.
+    package let deniedPerSecond: Double
 
     package init(_ row: StatTable.Row) {
         let total = row.stats.successCount + row.stats.failureCount
@@ -128,13 +194,18 @@ package struct GoldenMetrics: Sendable {
         requestsPerSecond = Double(total) / seconds
         readBytesPerSecond = Double(row.tcpStats.readBytesTotal) / seconds
         writeBytesPerSecond = Double(row.tcpStats.writeBytesTotal) / seconds
+        deniedPerSecond = Double(row.srvStats.deniedCount) / seconds
     }
 }
 
 extension ResourceKind {
+    /// Whether its rows count pods.
+    fileprivate var ownsPods: Bool { isWorkload || self == .namespace }
+
     /// What stands before the slash when several kinds are listed; empty for kinds without a short form.
     fileprivate var shortPrefix: String {
         switch self {
+        case .authority: "au"
         case .cronjob: "cj"
         case .daemonset: "ds"
         case .deployment: "deploy"
@@ -144,6 +215,7 @@ extension ResourceKind {
         case .replicationcontroller: "rc"
         case .service: "svc"
         case .statefulset: "sts"
+        case .trafficsplit: "ts"
         default: ""
         }
     }

@@ -105,64 +105,126 @@ package struct VizConnection: Sendable {
         return VizConnection(host: "127.0.0.1", port: forwarder.localPort, forwarder: forwarder)
     }
 
+    /// Opens the way, does something with it and closes it; what cannot be answered is said on standard error.
+    static func using(
+        global: GlobalOptions, viz: VizOptions, _ body: (VizConnection) async throws -> Void
+    ) async throws {
+        let connection = try await open(global: global, viz: viz)
+        do {
+            try await body(connection)
+        } catch {
+            await connection.close()
+            guard let mistake = error as? StatError else { throw error }
+            Terminal.say("\(mistake)")
+            throw ExitCode(1)
+        }
+        await connection.close()
+    }
+
+    /// As above, for an answer that is shown once.
+    static func using(
+        global: GlobalOptions, viz: VizOptions, _ body: (VizConnection) async throws -> String
+    ) async throws -> String {
+        var text = ""
+        try await using(global: global, viz: viz) { (connection: VizConnection) async throws -> Void in
+            text = try await body(connection)
+        }
+        return text
+    }
+
     /// Asks for each request's rows, in parallel.
     ///
     /// - Returns: The rows of all answers, in the order of the requests.
     package func statRows(_ requests: [Linkerd2_Viz_StatSummaryRequest]) async throws -> [StatTable.Row] {
-        do {
-            return try await withGRPCClient(transport: transport()) { client in
-                let api = Linkerd2_Viz_Api.Client(wrapping: client)
-                return try await withThrowingTaskGroup(of: (Int, [StatTable.Row]).self) { group in
-                    for (index, request) in requests.enumerated() {
-                        group.addTask { (index, try await Self.rows(api, request)) }
+        try await call("StatSummary") { client, options in
+            let api = Linkerd2_Viz_Api.Client(wrapping: client)
+            return try await withThrowingTaskGroup(of: (Int, [StatTable.Row]).self) { group in
+                for (index, request) in requests.enumerated() {
+                    group.addTask {
+                        let response = try await api.statSummary(request, options: options)
+                        if case .error(let error) = response.response {
+                            throw StatError(description: "StatSummary API response error: \(error.error)")
+                        }
+                        return (index, response.ok.statTables.flatMap(\.podGroup.rows))
                     }
-                    var answers: [Int: [StatTable.Row]] = [:]
-                    for try await (index, rows) in group { answers[index] = rows }
-                    return requests.indices.flatMap { answers[$0] ?? [] }
                 }
+                var answers: [Int: [StatTable.Row]] = [:]
+                for try await (index, rows) in group { answers[index] = rows }
+                return requests.indices.flatMap { answers[$0] ?? [] }
             }
-        } catch let error as StatError {
-            throw error
-        } catch {
-            throw StatError(description: "StatSummary API error: \(error)")
         }
     }
 
     /// Asks who talks to whom.
-    ///
-    /// - Throws: `StatError` with the words for the user.
     package func edges(_ request: Linkerd2_Viz_EdgesRequest) async throws -> [Linkerd2_Viz_Edge] {
+        try await call("Edges") { client, options in
+            let response = try await Linkerd2_Viz_Api.Client(wrapping: client).edges(request, options: options)
+            if case .error(let error) = response.response {
+                throw StatError(description: "Edges API response error: \(error.error)")
+            }
+            return response.ok.edges
+        }
+    }
+
+    /// Asks who talked to whom in a window.
+    package func pastEdges(
+        _ request: Linkerd2_Viz_History_PastEdgesRequest
+    ) async throws -> Linkerd2_Viz_History_PastEdgesResponse {
+        try await call("PastEdges") { client, options in
+            try await Linkerd2_Viz_History_History.Client(wrapping: client).pastEdges(request, options: options)
+        }
+    }
+
+    /// Asks for traffic by route.
+    package func routes(_ request: Linkerd2_Viz_TopRoutesRequest) async throws -> [Linkerd2_Viz_RouteTable] {
+        try await call("TopRoutes") { client, options in
+            let response = try await Linkerd2_Viz_Api.Client(wrapping: client).topRoutes(request, options: options)
+            // Linkerd prints the bare message here.
+            if case .error(let error) = response.response { throw StatError(description: error.error) }
+            return response.ok.routes
+        }
+    }
+
+    /// Asks for two windows side by side.
+    package func compare(
+        _ request: Linkerd2_Viz_History_CompareRequest
+    ) async throws -> Linkerd2_Viz_History_CompareResponse {
+        try await call("Compare") { client, options in
+            try await Linkerd2_Viz_History_History.Client(wrapping: client).compare(request, options: options)
+        }
+    }
+
+    /// Asks for buckets over time.
+    package func series(
+        _ request: Linkerd2_Viz_History_SeriesRequest
+    ) async throws -> Linkerd2_Viz_History_SeriesResponse {
+        try await call("Series") { client, options in
+            try await Linkerd2_Viz_History_History.Client(wrapping: client).series(request, options: options)
+        }
+    }
+
+    /// Calls with a deadline; whatever fails becomes words for the user.
+    private func call<Answer: Sendable>(
+        _ name: String,
+        _ body: (GRPCClient<HTTP2ClientTransport.Posix>, CallOptions) async throws -> Answer
+    ) async throws -> Answer {
         do {
             return try await withGRPCClient(transport: transport()) { client in
                 var options = CallOptions.defaults
                 options.timeout = .seconds(Self.answerSecondsMax)
-                let response = try await Linkerd2_Viz_Api.Client(wrapping: client).edges(request, options: options)
-                if case .error(let error) = response.response {
-                    throw StatError(description: "Edges API response error: \(error.error)")
-                }
-                return response.ok.edges
+                return try await body(client, options)
             }
         } catch let error as StatError {
             throw error
+        } catch let error as RPCError {
+            throw StatError(description: "\(name) API error: \(error.message)")
         } catch {
-            throw StatError(description: "Edges API error: \(error)")
+            throw StatError(description: "\(name) API error: \(error)")
         }
     }
 
     private func transport() throws -> HTTP2ClientTransport.Posix {
         try .http2NIOPosix(target: .dns(host: host, port: port), transportSecurity: .plaintext)
-    }
-
-    private static func rows(
-        _ api: some Linkerd2_Viz_Api.ClientProtocol, _ request: Linkerd2_Viz_StatSummaryRequest
-    ) async throws -> [StatTable.Row] {
-        var options = CallOptions.defaults
-        options.timeout = .seconds(answerSecondsMax)
-        let response = try await api.statSummary(request, options: options)
-        if case .error(let error) = response.response {
-            throw StatError(description: "StatSummary API response error: \(error.error)")
-        }
-        return response.ok.statTables.flatMap(\.podGroup.rows)
     }
 
     /// Closes the forwarded port, if one was opened.

@@ -30,7 +30,7 @@ struct MetricsAPICommand: AsyncParsableCommand {
     @Option(help: "Encoding asked of proxies: identity, or gzip for less traffic and more CPU.")
     var scrapeEncoding = "identity"
     @Option(help: "Time between scrapes of one proxy.") var scrapeInterval = GoDurationArgument(.seconds(10))
-    @Option(help: "Accepted for compatibility; the store is built in.") var prometheusUrl = ""
+    @OptionGroup var prometheus: PrometheusOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -100,6 +100,7 @@ struct MetricsAPICommand: AsyncParsableCommand {
         ]
         config.acceptsGzip = scrapeEncoding == "gzip"
         config.scrapeInterval = scrapeInterval.value
+        config.prometheus = prometheus.config
         return config
     }
 }

@@ -8,7 +8,7 @@ struct LinkerdViz: AsyncParsableCommand {
         version: BuildVersion.current, subcommands: [MetricsAPICommand.self, WebCommand.self, StoreCommand.self])
 
     /// Flags that may stand alone, as Go's do.
-    static let booleanFlags: Set<String> = ["enable-pprof", "reload"]
+    static let booleanFlags: Set<String> = ["enable-pprof", "reload", "prometheus-skip-verify"]
 
     /// Parses and runs; only returns when the command ends well.
     static func start(_ arguments: [String]) async {

@@ -388,6 +388,235 @@ public nonisolated struct Linkerd2_Viz_History_WorkloadsResponse: Sendable {
   public init() {}
 }
 
+public nonisolated struct Linkerd2_Viz_History_PastEdgesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Kind of both ends, such as `deployment`.
+  public var type: String = String()
+
+  /// Edges that begin or end here; empty means every namespace.
+  public var namespace: String = String()
+
+  /// How far to look back.
+  public var window: String = String()
+
+  /// End of the window in milliseconds since 1970 UTC; 0 means now.
+  public var atMs: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct Linkerd2_Viz_History_PastEdgesResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var edges: [Linkerd2_Viz_History_PastEdgesResponse.PastEdge] = []
+
+  /// The window actually answered, in milliseconds since 1970 UTC.
+  public var startMs: Int64 = 0
+
+  public var endMs: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated struct PastEdge: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var edge: Linkerd2_Viz_Edge {
+      get {_storage._edge ?? Linkerd2_Viz_Edge()}
+      set {_uniqueStorage()._edge = newValue}
+    }
+    /// Returns true if `edge` has been explicitly set.
+    public var hasEdge: Bool {_storage._edge != nil}
+    /// Clears the value of `edge`. Subsequent reads from it will return its default value.
+    public mutating func clearEdge() {_uniqueStorage()._edge = nil}
+
+    /// Requests of the window; unset when the edge only carried opaque bytes.
+    public var stats: Linkerd2_Viz_BasicStats {
+      get {_storage._stats ?? Linkerd2_Viz_BasicStats()}
+      set {_uniqueStorage()._stats = newValue}
+    }
+    /// Returns true if `stats` has been explicitly set.
+    public var hasStats: Bool {_storage._stats != nil}
+    /// Clears the value of `stats`. Subsequent reads from it will return its default value.
+    public mutating func clearStats() {_uniqueStorage()._stats = nil}
+
+    public var tcpStats: Linkerd2_Viz_TcpStats {
+      get {_storage._tcpStats ?? Linkerd2_Viz_TcpStats()}
+      set {_uniqueStorage()._tcpStats = newValue}
+    }
+    /// Returns true if `tcpStats` has been explicitly set.
+    public var hasTcpStats: Bool {_storage._tcpStats != nil}
+    /// Clears the value of `tcpStats`. Subsequent reads from it will return its default value.
+    public mutating func clearTcpStats() {_uniqueStorage()._tcpStats = nil}
+
+    /// Whether it had traffic or connections at the end of the window.
+    public var isOpen: Bool {
+      get {_storage._isOpen}
+      set {_uniqueStorage()._isOpen = newValue}
+    }
+
+    /// Start of the last stretch with traffic, in milliseconds since 1970 UTC, as finely as it is still known.
+    public var lastSeenMs: Int64 {
+      get {_storage._lastSeenMs}
+      set {_uniqueStorage()._lastSeenMs = newValue}
+    }
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _storage = unsafe _StorageClass.defaultInstance
+  }
+
+  public init() {}
+}
+
+public nonisolated struct Linkerd2_Viz_History_CompareRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var selector: Linkerd2_Viz_ResourceSelection {
+    get {_selector ?? Linkerd2_Viz_ResourceSelection()}
+    set {_selector = newValue}
+  }
+  /// Returns true if `selector` has been explicitly set.
+  public var hasSelector: Bool {self._selector != nil}
+  /// Clears the value of `selector`. Subsequent reads from it will return its default value.
+  public mutating func clearSelector() {self._selector = nil}
+
+  /// Length of both windows.
+  public var window: String = String()
+
+  /// Where the earlier window ends, in milliseconds since 1970 UTC; 0 means where the later one begins.
+  public var beforeAtMs: Int64 = 0
+
+  /// Where the later window ends, in milliseconds since 1970 UTC; 0 means now.
+  public var afterAtMs: Int64 = 0
+
+  public var outbound: Linkerd2_Viz_History_CompareRequest.OneOf_Outbound? = nil
+
+  /// Only what the selected resources send to this.
+  public var toResource: Linkerd2_Viz_Resource {
+    get {
+      if case .toResource(let v)? = outbound {return v}
+      return Linkerd2_Viz_Resource()
+    }
+    set {outbound = .toResource(newValue)}
+  }
+
+  /// Only what this sends to the selected resources.
+  public var fromResource: Linkerd2_Viz_Resource {
+    get {
+      if case .fromResource(let v)? = outbound {return v}
+      return Linkerd2_Viz_Resource()
+    }
+    set {outbound = .fromResource(newValue)}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_Outbound: Equatable, Sendable {
+    /// Only what the selected resources send to this.
+    case toResource(Linkerd2_Viz_Resource)
+    /// Only what this sends to the selected resources.
+    case fromResource(Linkerd2_Viz_Resource)
+
+  }
+
+  public init() {}
+
+  fileprivate var _selector: Linkerd2_Viz_ResourceSelection? = nil
+}
+
+public nonisolated struct Linkerd2_Viz_History_CompareResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// By namespace, kind and name.
+  public var rows: [Linkerd2_Viz_History_CompareResponse.Row] = []
+
+  /// The windows actually answered, in milliseconds since 1970 UTC.
+  public var beforeStartMs: Int64 = 0
+
+  public var beforeEndMs: Int64 = 0
+
+  public var afterStartMs: Int64 = 0
+
+  public var afterEndMs: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated struct Row: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var resource: Linkerd2_Viz_Resource {
+      get {_storage._resource ?? Linkerd2_Viz_Resource()}
+      set {_uniqueStorage()._resource = newValue}
+    }
+    /// Returns true if `resource` has been explicitly set.
+    public var hasResource: Bool {_storage._resource != nil}
+    /// Clears the value of `resource`. Subsequent reads from it will return its default value.
+    public mutating func clearResource() {_uniqueStorage()._resource = nil}
+
+    /// Unset when there were no requests.
+    public var before: Linkerd2_Viz_BasicStats {
+      get {_storage._before ?? Linkerd2_Viz_BasicStats()}
+      set {_uniqueStorage()._before = newValue}
+    }
+    /// Returns true if `before` has been explicitly set.
+    public var hasBefore: Bool {_storage._before != nil}
+    /// Clears the value of `before`. Subsequent reads from it will return its default value.
+    public mutating func clearBefore() {_uniqueStorage()._before = nil}
+
+    public var after: Linkerd2_Viz_BasicStats {
+      get {_storage._after ?? Linkerd2_Viz_BasicStats()}
+      set {_uniqueStorage()._after = newValue}
+    }
+    /// Returns true if `after` has been explicitly set.
+    public var hasAfter: Bool {_storage._after != nil}
+    /// Clears the value of `after`. Subsequent reads from it will return its default value.
+    public mutating func clearAfter() {_uniqueStorage()._after = nil}
+
+    public var beforeTcp: Linkerd2_Viz_TcpStats {
+      get {_storage._beforeTcp ?? Linkerd2_Viz_TcpStats()}
+      set {_uniqueStorage()._beforeTcp = newValue}
+    }
+    /// Returns true if `beforeTcp` has been explicitly set.
+    public var hasBeforeTcp: Bool {_storage._beforeTcp != nil}
+    /// Clears the value of `beforeTcp`. Subsequent reads from it will return its default value.
+    public mutating func clearBeforeTcp() {_uniqueStorage()._beforeTcp = nil}
+
+    public var afterTcp: Linkerd2_Viz_TcpStats {
+      get {_storage._afterTcp ?? Linkerd2_Viz_TcpStats()}
+      set {_uniqueStorage()._afterTcp = newValue}
+    }
+    /// Returns true if `afterTcp` has been explicitly set.
+    public var hasAfterTcp: Bool {_storage._afterTcp != nil}
+    /// Clears the value of `afterTcp`. Subsequent reads from it will return its default value.
+    public mutating func clearAfterTcp() {_uniqueStorage()._afterTcp = nil}
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _storage = unsafe _StorageClass.defaultInstance
+  }
+
+  public init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "linkerd2.viz.history"
@@ -1034,6 +1263,424 @@ nonisolated extension Linkerd2_Viz_History_WorkloadsResponse.Workload: SwiftProt
     if lhs.meshedPodCount != rhs.meshedPodCount {return false}
     if lhs.runningPodCount != rhs.runningPodCount {return false}
     if lhs.failedPodCount != rhs.failedPodCount {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_PastEdgesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PastEdgesRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}namespace\0\u{1}window\0\u{3}at_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.type) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.namespace) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.window) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.atMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.type.isEmpty {
+      try visitor.visitSingularStringField(value: self.type, fieldNumber: 1)
+    }
+    if !self.namespace.isEmpty {
+      try visitor.visitSingularStringField(value: self.namespace, fieldNumber: 2)
+    }
+    if !self.window.isEmpty {
+      try visitor.visitSingularStringField(value: self.window, fieldNumber: 3)
+    }
+    if self.atMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.atMs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_PastEdgesRequest, rhs: Linkerd2_Viz_History_PastEdgesRequest) -> Bool {
+    if lhs.type != rhs.type {return false}
+    if lhs.namespace != rhs.namespace {return false}
+    if lhs.window != rhs.window {return false}
+    if lhs.atMs != rhs.atMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_PastEdgesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PastEdgesResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}edges\0\u{3}start_ms\0\u{3}end_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.edges) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.startMs) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.endMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.edges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.edges, fieldNumber: 1)
+    }
+    if self.startMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.startMs, fieldNumber: 2)
+    }
+    if self.endMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.endMs, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_PastEdgesResponse, rhs: Linkerd2_Viz_History_PastEdgesResponse) -> Bool {
+    if lhs.edges != rhs.edges {return false}
+    if lhs.startMs != rhs.startMs {return false}
+    if lhs.endMs != rhs.endMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_PastEdgesResponse.PastEdge: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Linkerd2_Viz_History_PastEdgesResponse.protoMessageName + ".PastEdge"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}edge\0\u{1}stats\0\u{3}tcp_stats\0\u{3}is_open\0\u{3}last_seen_ms\0")
+
+  fileprivate class _StorageClass {
+    var _edge: Linkerd2_Viz_Edge? = nil
+    var _stats: Linkerd2_Viz_BasicStats? = nil
+    var _tcpStats: Linkerd2_Viz_TcpStats? = nil
+    var _isOpen: Bool = false
+    var _lastSeenMs: Int64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _edge = source._edge
+      _stats = source._stats
+      _tcpStats = source._tcpStats
+      _isOpen = source._isOpen
+      _lastSeenMs = source._lastSeenMs
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._edge) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._stats) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._tcpStats) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._isOpen) }()
+        case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._lastSeenMs) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._edge {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._stats {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._tcpStats {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._isOpen != false {
+        try visitor.visitSingularBoolField(value: _storage._isOpen, fieldNumber: 4)
+      }
+      if _storage._lastSeenMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._lastSeenMs, fieldNumber: 5)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_PastEdgesResponse.PastEdge, rhs: Linkerd2_Viz_History_PastEdgesResponse.PastEdge) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._edge != rhs_storage._edge {return false}
+        if _storage._stats != rhs_storage._stats {return false}
+        if _storage._tcpStats != rhs_storage._tcpStats {return false}
+        if _storage._isOpen != rhs_storage._isOpen {return false}
+        if _storage._lastSeenMs != rhs_storage._lastSeenMs {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_CompareRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".CompareRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}selector\0\u{1}window\0\u{3}before_at_ms\0\u{3}after_at_ms\0\u{3}to_resource\0\u{3}from_resource\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._selector) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.window) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.beforeAtMs) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.afterAtMs) }()
+      case 5: try {
+        var v: Linkerd2_Viz_Resource?
+        var hadOneofValue = false
+        if let current = self.outbound {
+          hadOneofValue = true
+          if case .toResource(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.outbound = .toResource(v)
+        }
+      }()
+      case 6: try {
+        var v: Linkerd2_Viz_Resource?
+        var hadOneofValue = false
+        if let current = self.outbound {
+          hadOneofValue = true
+          if case .fromResource(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.outbound = .fromResource(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._selector {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.window.isEmpty {
+      try visitor.visitSingularStringField(value: self.window, fieldNumber: 2)
+    }
+    if self.beforeAtMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.beforeAtMs, fieldNumber: 3)
+    }
+    if self.afterAtMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.afterAtMs, fieldNumber: 4)
+    }
+    switch self.outbound {
+    case .toResource?: try {
+      guard case .toResource(let v)? = self.outbound else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .fromResource?: try {
+      guard case .fromResource(let v)? = self.outbound else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_CompareRequest, rhs: Linkerd2_Viz_History_CompareRequest) -> Bool {
+    if lhs._selector != rhs._selector {return false}
+    if lhs.window != rhs.window {return false}
+    if lhs.beforeAtMs != rhs.beforeAtMs {return false}
+    if lhs.afterAtMs != rhs.afterAtMs {return false}
+    if lhs.outbound != rhs.outbound {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_CompareResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".CompareResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rows\0\u{3}before_start_ms\0\u{3}before_end_ms\0\u{3}after_start_ms\0\u{3}after_end_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.rows) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.beforeStartMs) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.beforeEndMs) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.afterStartMs) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.afterEndMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.rows.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rows, fieldNumber: 1)
+    }
+    if self.beforeStartMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.beforeStartMs, fieldNumber: 2)
+    }
+    if self.beforeEndMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.beforeEndMs, fieldNumber: 3)
+    }
+    if self.afterStartMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.afterStartMs, fieldNumber: 4)
+    }
+    if self.afterEndMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.afterEndMs, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_CompareResponse, rhs: Linkerd2_Viz_History_CompareResponse) -> Bool {
+    if lhs.rows != rhs.rows {return false}
+    if lhs.beforeStartMs != rhs.beforeStartMs {return false}
+    if lhs.beforeEndMs != rhs.beforeEndMs {return false}
+    if lhs.afterStartMs != rhs.afterStartMs {return false}
+    if lhs.afterEndMs != rhs.afterEndMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_CompareResponse.Row: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Linkerd2_Viz_History_CompareResponse.protoMessageName + ".Row"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resource\0\u{1}before\0\u{1}after\0\u{3}before_tcp\0\u{3}after_tcp\0")
+
+  fileprivate class _StorageClass {
+    var _resource: Linkerd2_Viz_Resource? = nil
+    var _before: Linkerd2_Viz_BasicStats? = nil
+    var _after: Linkerd2_Viz_BasicStats? = nil
+    var _beforeTcp: Linkerd2_Viz_TcpStats? = nil
+    var _afterTcp: Linkerd2_Viz_TcpStats? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _resource = source._resource
+      _before = source._before
+      _after = source._after
+      _beforeTcp = source._beforeTcp
+      _afterTcp = source._afterTcp
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._resource) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._before) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._after) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._beforeTcp) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._afterTcp) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._resource {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._before {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._after {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._beforeTcp {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._afterTcp {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_CompareResponse.Row, rhs: Linkerd2_Viz_History_CompareResponse.Row) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._resource != rhs_storage._resource {return false}
+        if _storage._before != rhs_storage._before {return false}
+        if _storage._after != rhs_storage._after {return false}
+        if _storage._beforeTcp != rhs_storage._beforeTcp {return false}
+        if _storage._afterTcp != rhs_storage._afterTcp {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -62,11 +62,39 @@ public enum Linkerd2_Viz_History_History: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "PastEdges" metadata.
+        public enum PastEdges: Sendable {
+            /// Request type for "PastEdges".
+            public typealias Input = Linkerd2_Viz_History_PastEdgesRequest
+            /// Response type for "PastEdges".
+            public typealias Output = Linkerd2_Viz_History_PastEdgesResponse
+            /// Descriptor for "PastEdges".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "linkerd2.viz.history.History"),
+                method: "PastEdges",
+                type: .unary
+            )
+        }
+        /// Namespace for "Compare" metadata.
+        public enum Compare: Sendable {
+            /// Request type for "Compare".
+            public typealias Input = Linkerd2_Viz_History_CompareRequest
+            /// Response type for "Compare".
+            public typealias Output = Linkerd2_Viz_History_CompareResponse
+            /// Descriptor for "Compare".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "linkerd2.viz.history.History"),
+                method: "Compare",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "linkerd2.viz.history.History" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             Series.descriptor,
             Topology.descriptor,
-            Workloads.descriptor
+            Workloads.descriptor,
+            PastEdges.descriptor,
+            Compare.descriptor
         ]
     }
 }
@@ -150,6 +178,42 @@ extension Linkerd2_Viz_History_History {
             request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_WorkloadsRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_WorkloadsResponse>
+
+        /// Handle the "PastEdges" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talked to whom in a window, also where the connections have closed since.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Linkerd2_Viz_History_PastEdgesRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Linkerd2_Viz_History_PastEdgesResponse` messages.
+        func pastEdges(
+            request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_PastEdgesResponse>
+
+        /// Handle the "Compare" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The same resources in two windows, such as before and after a deployment.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Linkerd2_Viz_History_CompareRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Linkerd2_Viz_History_CompareResponse` messages.
+        func compare(
+            request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_CompareRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_CompareResponse>
     }
 
     /// Service protocol for the "linkerd2.viz.history.History" service.
@@ -217,6 +281,42 @@ extension Linkerd2_Viz_History_History {
             request: GRPCCore.ServerRequest<Linkerd2_Viz_History_WorkloadsRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_WorkloadsResponse>
+
+        /// Handle the "PastEdges" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talked to whom in a window, also where the connections have closed since.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_PastEdgesRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Linkerd2_Viz_History_PastEdgesResponse` message.
+        func pastEdges(
+            request: GRPCCore.ServerRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_PastEdgesResponse>
+
+        /// Handle the "Compare" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The same resources in two windows, such as before and after a deployment.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_CompareRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Linkerd2_Viz_History_CompareResponse` message.
+        func compare(
+            request: GRPCCore.ServerRequest<Linkerd2_Viz_History_CompareRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse>
     }
 
     /// Simple service protocol for the "linkerd2.viz.history.History" service.
@@ -282,6 +382,42 @@ extension Linkerd2_Viz_History_History {
             request: Linkerd2_Viz_History_WorkloadsRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Linkerd2_Viz_History_WorkloadsResponse
+
+        /// Handle the "PastEdges" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talked to whom in a window, also where the connections have closed since.
+        ///
+        /// - Parameters:
+        ///   - request: A `Linkerd2_Viz_History_PastEdgesRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Linkerd2_Viz_History_PastEdgesResponse` to respond with.
+        func pastEdges(
+            request: Linkerd2_Viz_History_PastEdgesRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Linkerd2_Viz_History_PastEdgesResponse
+
+        /// Handle the "Compare" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The same resources in two windows, such as before and after a deployment.
+        ///
+        /// - Parameters:
+        ///   - request: A `Linkerd2_Viz_History_CompareRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Linkerd2_Viz_History_CompareResponse` to respond with.
+        func compare(
+            request: Linkerd2_Viz_History_CompareRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Linkerd2_Viz_History_CompareResponse
     }
 }
 
@@ -317,6 +453,28 @@ extension Linkerd2_Viz_History_History.StreamingServiceProtocol {
             serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_WorkloadsResponse>(),
             handler: { request, context in
                 try await self.workloads(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Linkerd2_Viz_History_History.Method.PastEdges.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_PastEdgesRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_PastEdgesResponse>(),
+            handler: { request, context in
+                try await self.pastEdges(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Linkerd2_Viz_History_History.Method.Compare.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_CompareRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_CompareResponse>(),
+            handler: { request, context in
+                try await self.compare(
                     request: request,
                     context: context
                 )
@@ -360,6 +518,28 @@ extension Linkerd2_Viz_History_History.ServiceProtocol {
         )
         return GRPCCore.StreamingServerResponse(single: response)
     }
+
+    public func pastEdges(
+        request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_PastEdgesResponse> {
+        let response = try await self.pastEdges(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func compare(
+        request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_CompareRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_CompareResponse> {
+        let response = try await self.compare(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
 }
 
 // Default implementation of methods from 'ServiceProtocol'.
@@ -397,6 +577,32 @@ extension Linkerd2_Viz_History_History.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_WorkloadsResponse> {
         return GRPCCore.ServerResponse<Linkerd2_Viz_History_WorkloadsResponse>(
             message: try await self.workloads(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func pastEdges(
+        request: GRPCCore.ServerRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_PastEdgesResponse> {
+        return GRPCCore.ServerResponse<Linkerd2_Viz_History_PastEdgesResponse>(
+            message: try await self.pastEdges(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func compare(
+        request: GRPCCore.ServerRequest<Linkerd2_Viz_History_CompareRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse> {
+        return GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse>(
+            message: try await self.compare(
                 request: request.message,
                 context: context
             ),
@@ -485,6 +691,52 @@ extension Linkerd2_Viz_History_History {
             deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_WorkloadsResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_WorkloadsResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "PastEdges" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talked to whom in a window, also where the connections have closed since.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_PastEdgesRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_PastEdgesRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_PastEdgesResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func pastEdges<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_PastEdgesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_PastEdgesResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_PastEdgesResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Compare" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The same resources in two windows, such as before and after a deployment.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_CompareRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_CompareRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_CompareResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func compare<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_CompareRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_CompareRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_CompareResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_CompareResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -609,6 +861,74 @@ extension Linkerd2_Viz_History_History {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "PastEdges" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Who talked to whom in a window, also where the connections have closed since.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_PastEdgesRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_PastEdgesRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_PastEdgesResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func pastEdges<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_PastEdgesRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_PastEdgesResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_PastEdgesResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Linkerd2_Viz_History_History.Method.PastEdges.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "Compare" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The same resources in two windows, such as before and after a deployment.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_CompareRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_CompareRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_CompareResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func compare<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_CompareRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_CompareRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_CompareResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_CompareResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Linkerd2_Viz_History_History.Method.Compare.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -697,6 +1017,64 @@ extension Linkerd2_Viz_History_History.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_WorkloadsRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_WorkloadsResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "PastEdges" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Who talked to whom in a window, also where the connections have closed since.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Linkerd2_Viz_History_PastEdgesRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func pastEdges<Result>(
+        request: GRPCCore.ClientRequest<Linkerd2_Viz_History_PastEdgesRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_PastEdgesResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.pastEdges(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_PastEdgesRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_PastEdgesResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Compare" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The same resources in two windows, such as before and after a deployment.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Linkerd2_Viz_History_CompareRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func compare<Result>(
+        request: GRPCCore.ClientRequest<Linkerd2_Viz_History_CompareRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_CompareResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.compare(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_CompareRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_CompareResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -799,6 +1177,72 @@ extension Linkerd2_Viz_History_History.ClientProtocol {
             metadata: metadata
         )
         return try await self.workloads(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "PastEdges" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Who talked to whom in a window, also where the connections have closed since.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func pastEdges<Result>(
+        _ message: Linkerd2_Viz_History_PastEdgesRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_PastEdgesResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Linkerd2_Viz_History_PastEdgesRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.pastEdges(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Compare" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The same resources in two windows, such as before and after a deployment.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func compare<Result>(
+        _ message: Linkerd2_Viz_History_CompareRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_CompareResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Linkerd2_Viz_History_CompareRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.compare(
             request: request,
             options: options,
             onResponse: handleResponse

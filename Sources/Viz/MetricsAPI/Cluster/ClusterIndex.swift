@@ -17,6 +17,12 @@ package struct ClusterIndex: Sendable {
     package let pods: [PodFacts]
     /// Namespace of the control plane whose pods count as meshed.
     package let controllerNamespace: String
+    /// Traffic splits, by namespace and name.
+    package let splits: [SplitFacts]
+    /// Profiles of services, by the namespace they are in and their name.
+    package let profiles: [ObjectName: ProfileFacts]
+    /// What each service selects pods by.
+    package let selectors: [ObjectName: [String: String]]
     private let objects: [ResourceKind: [Object]]
     private let podsByOwner: [WorkloadKey: [Int]]
     private let podsByNamespace: [String: [Int]]
@@ -27,9 +33,17 @@ package struct ClusterIndex: Sendable {
         pods: [Pod] = [], namespaces: [Namespace] = [], services: [Service] = [],
         deployments: [Deployment] = [],
         replicaSets: [ReplicaSet] = [], statefulSets: [StatefulSet] = [], daemonSets: [DaemonSet] = [],
-        jobs: [Job] = [], controllerNamespace: String = "linkerd"
+        jobs: [Job] = [], profiles: [ServiceProfile] = [], trafficSplits: [TrafficSplit] = [],
+        controllerNamespace: String = "linkerd"
     ) {
         self.controllerNamespace = controllerNamespace
+        splits = trafficSplits.compactMap(SplitFacts.init).sorted { $0.name < $1.name }
+        self.profiles = Dictionary(
+            profiles.map { (ObjectName($0.key.namespace, $0.key.name), ProfileFacts($0)) },
+            uniquingKeysWith: { first, _ in first })
+        selectors = Dictionary(
+            services.map { (ObjectName($0.key.namespace, $0.key.name), $0.spec?.selector ?? [:]) },
+            uniquingKeysWith: { first, _ in first })
         let parents = Self.parents(replicaSets, jobs)
         let facts = pods.map { PodFacts($0, owners: Self.owners(of: $0, parents)) }
             .sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }

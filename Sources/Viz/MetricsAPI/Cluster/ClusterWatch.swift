@@ -17,6 +17,8 @@ package final class ClusterWatch: Sendable {
     private let statefulSets: ObjectCache<StatefulSet>
     private let daemonSets: ObjectCache<DaemonSet>
     private let jobs: ObjectCache<Job>
+    private let profiles: ObjectCache<ServiceProfile>
+    private let trafficSplits: ObjectCache<TrafficSplit>
     private let controllerNamespace: String
     private let cached: Mutex<Cached>
 
@@ -30,6 +32,8 @@ package final class ClusterWatch: Sendable {
         statefulSets = ObjectCache(client: client, logger: logger)
         daemonSets = ObjectCache(client: client, logger: logger)
         jobs = ObjectCache(client: client, logger: logger)
+        profiles = ObjectCache(client: client, logger: logger)
+        trafficSplits = ObjectCache(client: client, logger: logger)
         self.controllerNamespace = controllerNamespace
         cached = Mutex(Cached(index: ClusterIndex(controllerNamespace: controllerNamespace)))
     }
@@ -45,10 +49,13 @@ package final class ClusterWatch: Sendable {
             group.addTask { await self.statefulSets.run() }
             group.addTask { await self.daemonSets.run() }
             group.addTask { await self.jobs.run() }
+            group.addTask { await self.profiles.run() }
+            group.addTask { await self.trafficSplits.run() }
         }
     }
 
-    /// Whether every kind was listed once.
+    /// Whether every kind was listed once. Profiles and splits are left out: a cluster need not know them, or let
+    /// them be read, for traffic to be counted.
     package var isSynced: Bool {
         pods.isSynced && namespaces.isSynced && services.isSynced && deployments.isSynced
             && replicaSets.isSynced
@@ -66,6 +73,7 @@ package final class ClusterWatch: Sendable {
         let generations = [
             pods.generation, namespaces.generation, services.generation, deployments.generation,
             replicaSets.generation, statefulSets.generation, daemonSets.generation, jobs.generation,
+            profiles.generation, trafficSplits.generation,
         ]
         let known = cached.withLock { $0.generations == generations ? $0.index : nil }
         if let known { return known }
@@ -75,6 +83,7 @@ package final class ClusterWatch: Sendable {
             replicaSets: Array(replicaSets.snapshot().values),
             statefulSets: Array(statefulSets.snapshot().values),
             daemonSets: Array(daemonSets.snapshot().values), jobs: Array(jobs.snapshot().values),
+            profiles: Array(profiles.snapshot().values), trafficSplits: Array(trafficSplits.snapshot().values),
             controllerNamespace: controllerNamespace)
         cached.withLock { $0 = Cached(generations: generations, index: index) }
         return index

@@ -4,34 +4,41 @@ import MeshGRPC
 
 /// The gRPC service `linkerd2.viz.history.History`: what the dashboard draws charts and the topology from.
 package struct HistoryService: Linkerd2_Viz_History_History.SimpleServiceProtocol {
-    let sources: VizSources
+    let answers: VizAnswers
+    let metrics: RPCMetrics
 
-    package init(_ sources: VizSources) { self.sources = sources }
-
-    private var answers: HistoryAnswers {
-        HistoryAnswers(index: sources.index(), store: sources.store, now: sources.now())
+    package init(_ sources: VizSources) {
+        answers = VizAnswers(sources)
+        metrics = sources.metrics
     }
 
     package func series(
         request: Linkerd2_Viz_History_SeriesRequest, context: ServerContext
     ) async throws -> Linkerd2_Viz_History_SeriesResponse {
-        do { return try await answers.series(request) } catch { throw Self.status(error) }
+        try await metrics.counting("Series") { try await answers.series(request) }
     }
 
     package func topology(
         request: Linkerd2_Viz_History_TopologyRequest, context: ServerContext
     ) async throws -> Linkerd2_Viz_History_TopologyResponse {
-        do { return try await answers.topology(request) } catch { throw Self.status(error) }
+        try await metrics.counting("Topology") { try await answers.topology(request) }
     }
 
     package func workloads(
         request: Linkerd2_Viz_History_WorkloadsRequest, context: ServerContext
     ) async throws -> Linkerd2_Viz_History_WorkloadsResponse {
-        do { return try await answers.workloads(request) } catch { throw Self.status(error) }
+        try await metrics.counting("Workloads") { try await answers.workloads(request) }
     }
 
-    private static func status(_ error: any Error) -> RPCError {
-        if let error = error as? StatError { return RPCError(code: .invalidArgument, message: error.message) }
-        return RPCError(code: .unavailable, message: "the rollup store cannot be read: \(error)")
+    package func pastEdges(
+        request: Linkerd2_Viz_History_PastEdgesRequest, context: ServerContext
+    ) async throws -> Linkerd2_Viz_History_PastEdgesResponse {
+        try await metrics.counting("PastEdges") { try await answers.pastEdges(request) }
+    }
+
+    package func compare(
+        request: Linkerd2_Viz_History_CompareRequest, context: ServerContext
+    ) async throws -> Linkerd2_Viz_History_CompareResponse {
+        try await metrics.counting("Compare") { try await answers.compare(request) }
     }
 }

@@ -1,6 +1,4 @@
 import Foundation
-package import GRPCCore
-package import GRPCNIOTransportHTTP2Posix
 public import Logging
 public import MeshKubernetes
 import MeshModel
@@ -23,101 +21,132 @@ public struct MetricsAPIConfig: Sendable, Equatable {
     public var clusterDomain = "cluster.local"
     /// The SQLite file of the rollup store; its folder must exist.
     public var storePath = "/data/rollups.db"
+    /// How much history is kept.
     public var storeLimits = StoreLimits()
+    /// Time between scrapes of one pod.
     public var scrapeInterval: Duration = .seconds(10)
+    /// Whether proxies may compress their answers: less traffic, more CPU on both sides.
     public var acceptsGzip = false
+    /// A server to ask instead of keeping rollups; then nothing is scraped and nothing is stored.
+    public var prometheus: PrometheusConfig?
 
     /// Defaults are those of the Helm chart.
     public init() {}
 }
 
-/// metrics-api: discovers and scrapes proxies, keeps rollups, answers questions about traffic.
+/// metrics-api: discovers and scrapes proxies, keeps rollups, answers questions about traffic; or answers them
+/// from a Prometheus that somebody else runs.
 public final class MetricsAPIServer: Sendable {
     /// How often pending records are committed and ended spans are looked for.
     static let storePeriod: Duration = .seconds(1)
 
+    /// The built-in store and what feeds it.
+    private struct Keeper: Sendable {
+        let store: RollupStore
+        let ingestor: Ingestor
+        let scraper: Scraper
+    }
+
     private let config: MetricsAPIConfig
     private let logger: Logger
     private let watch: ClusterWatch
-    private let store: RollupStore
+    private let keeper: Keeper?
+    private let prometheus: PrometheusClient?
     private let sources: VizSources
-    private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    private let server: VizServer
 
-    /// Opens the store; nothing listens yet.
+    /// Opens the store, unless there is a Prometheus; nothing listens yet.
     ///
-    /// - Throws: When the store can be neither opened nor replaced.
+    /// - Throws: When the store can be neither opened nor replaced, or the Prometheus settings cannot be used.
     public init(config: MetricsAPIConfig, client: KubernetesClient, logger: Logger) throws {
         self.config = config
         self.logger = logger
         let watch = ClusterWatch(
             client: client, controllerNamespace: config.controllerNamespace, logger: logger)
         self.watch = watch
+        let now: @Sendable () -> UnixTime = { .current }
+        var federation: Federation?
+        if let settings = config.prometheus {
+            let client = try PrometheusClient(settings)
+            prometheus = client
+            keeper = nil
+            sources = VizSources(
+                backend: PrometheusBackend(client: client), index: { watch.index() },
+                isSynced: { watch.isSynced }, now: now, ignoredNamespaces: config.ignoredNamespaces,
+                clusterDomain: config.clusterDomain)
+        } else {
+            prometheus = nil
+            let keeper = try Self.makeKeeper(config, watch, logger: logger)
+            self.keeper = keeper
+            federation = Federation(store: keeper.store, now: now)
+            sources = VizSources(
+                store: keeper.store, ingestor: keeper.ingestor, index: { watch.index() },
+                isSynced: { watch.isSynced }, now: now, ignoredNamespaces: config.ignoredNamespaces,
+                clusterDomain: config.clusterDomain)
+        }
+        server = VizServer(
+            host: config.host, port: config.port, sources: sources, federation: federation, logger: logger)
+    }
+
+    private static func makeKeeper(
+        _ config: MetricsAPIConfig, _ watch: ClusterWatch, logger: Logger
+    ) throws -> Keeper {
         let store = try RollupStore(
             path: config.storePath, now: .current, limits: config.storeLimits, logger: logger)
-        self.store = store
         let rules = CursorRules(intervalMilliseconds: config.scrapeInterval.milliseconds)
         let ingestor = Ingestor(
             store: store, rules: rules, clusterDomain: config.clusterDomain, logger: logger)
-        sources = VizSources(
-            store: store, ingestor: ingestor, index: { watch.index() }, isSynced: { watch.isSynced },
-            now: { .current }, ignoredNamespaces: config.ignoredNamespaces)
-        server = Self.makeServer(host: config.host, port: config.port, sources: sources)
-    }
-
-    /// Clients reach this server through proxies that ping every ten seconds, also without calls.
-    package static func makeServer(
-        host: String, port: Int, sources: VizSources
-    ) -> GRPCServer<HTTP2ServerTransport.Posix> {
-        let address: GRPCNIOTransportHTTP2Posix.SocketAddress =
-            host.contains(":") ? .ipv6(host: host, port: port) : .ipv4(host: host, port: port)
-        let transport = HTTP2ServerTransport.Posix(
-            address: address, transportSecurity: .plaintext,
-            config: .defaults {
-                $0.connection.keepalive.clientBehavior = .init(
-                    minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true)
-            })
-        return GRPCServer(transport: transport, services: [VizService(sources), HistoryService(sources)])
+        let scraper = Scraper(
+            intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: ingestor,
+            acceptsGzip: config.acceptsGzip, now: { .current }, logger: logger, version: { watch.podVersion }
+        ) { watch.isSynced ? watch.index().pods : nil }
+        return Keeper(store: store, ingestor: ingestor, scraper: scraper)
     }
 
     /// Serves until `beginShutdown()` or cancellation, then commits what is pending.
     public func run() async throws {
-        let admin = admin
-        let scraper = Scraper(
-            intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: sources.ingestor,
-            acceptsGzip: config.acceptsGzip, now: sources.now, logger: logger,
-            version: { [watch] in watch.podVersion }
-        ) { [watch] in watch.isSynced ? watch.index().pods : nil }
         defer { logger.info("metrics-api stopped") }
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await self.watch.run() }
-                group.addTask { await scraper.run() }
-                group.addTask { await self.keepStore() }
-                group.addTask { try await admin.run() }
-                group.addTask { try await self.server.serve() }
-                group.addTask {
-                    _ = try await self.server.listeningAddress
-                    self.logger.info("Serving viz API", metadata: ["port": "\(self.config.port)"])
-                    // The address is known once; the group must not end with this task.
-                    while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
-                }
-                // The first to end ends all: a shutdown, or a port that cannot be bound.
-                defer { group.cancelAll() }
-                try await group.next()
-            }
+            try await serve()
         } catch is CancellationError {
             logger.debug("metrics-api was cancelled")
         } catch {
-            await store.shutdown(now: sources.now())
+            await close()
             throw error
         }
-        await store.shutdown(now: sources.now())
+        await close()
+    }
+
+    private func serve() async throws {
+        let admin = admin
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.watch.run() }
+            if let keeper {
+                group.addTask { await keeper.scraper.run() }
+                group.addTask { await self.keep(keeper.store) }
+            }
+            group.addTask { try await admin.run() }
+            group.addTask {
+                try await self.server.run { port in
+                    self.logger.info(
+                        "Serving viz API", metadata: ["port": "\(port)", "backend": "\(self.sources.backend.title)"])
+                }
+            }
+            // The first to end ends all: a shutdown, or a port that cannot be bound.
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private func close() async {
+        await keeper?.store.shutdown(now: sources.now())
+        await prometheus?.shutdown()
     }
 
     /// Finishes the calls in flight and ends `run()`.
-    public func beginShutdown() { server.beginGracefulShutdown() }
+    public func beginShutdown() { server.beginShutdown() }
 
-    private func keepStore() async {
+    private func keep(_ store: RollupStore) async {
         async let verified: Void = store.verify(now: sources.now())
         while !Task.isCancelled {
             await store.flush(now: sources.now())
@@ -130,12 +159,15 @@ public final class MetricsAPIServer: Sendable {
 
     private var admin: AdminServer {
         var routes = AdminServer.standardRoutes(isReady: { [watch] in watch.isSynced }, metrics: { [] })
-        routes["/metrics"] = { [sources] in .metrics(await OwnMetrics.render(sources)) }
-        routes["/targets"] = { [sources] in
-            let statuses = await sources.ingestor.targetStatuses()
-            return AdminResponse(
-                status: 200, contentType: "application/json",
-                body: TargetReport.json(statuses, now: sources.now()))
+        routes["/metrics"] = { [sources, keeper] in
+            .metrics(await OwnMetrics.render(sources, store: keeper?.store, ingestor: keeper?.ingestor))
+        }
+        if let ingestor = keeper?.ingestor {
+            routes["/targets"] = { [sources] in
+                let statuses = await ingestor.targetStatuses()
+                return AdminResponse(
+                    status: 200, contentType: "application/json", body: TargetReport.json(statuses, now: sources.now()))
+            }
         }
         return AdminServer(host: config.adminHost, port: config.adminPort, routes: routes, logger: logger)
     }

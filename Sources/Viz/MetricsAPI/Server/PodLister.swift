@@ -14,21 +14,22 @@ struct PodLister {
     /// The pods that a selector picks by namespace, owner or labels.
     func pods(_ request: Linkerd2_Viz_ListPodsRequest) async throws -> [Linkerd2_Viz_Pod] {
         let resource = request.selector.resource
-        let labels = try VizService.mapped { () throws(StatError) in
+        let labels = try VizAnswers.mapped { () throws(StatError) in
             try LabelQuery(request.selector.labelSelector)
         }
         var kind: ResourceKind?
         if !resource.type.isEmpty {
-            kind = try VizService.mapped { () throws(StatError) in try StatQuestion.kind(resource.type) }
+            kind = try VizAnswers.mapped { () throws(StatError) in try StatQuestion.kind(resource.type) }
         }
         let now = sources.now()
+        // Without the backend pods are still there, only not heard of.
+        let notes = (try? await sources.backend.scrapes()) ?? [:]
         var pods: [Linkerd2_Viz_Pod] = []
         for facts in sources.index().pods {
             guard !sources.ignoredNamespaces.contains(facts.namespace), labels.matches(facts.labels),
                 Self.isSelected(facts, resource, kind)
             else { continue }
-            let status = await sources.ingestor.podStatus(facts.cursorID)
-            pods.append(Self.message(facts, status, now))
+            pods.append(Self.message(facts, notes[ObjectName(facts.namespace, facts.name)], now))
         }
         return pods
     }
@@ -46,7 +47,7 @@ struct PodLister {
     }
 
     private static func message(
-        _ facts: PodFacts, _ status: Ingestor.PodStatus, _ now: UnixTime
+        _ facts: PodFacts, _ note: ScrapeNote?, _ now: UnixTime
     ) -> Linkerd2_Viz_Pod {
         var pod = Linkerd2_Viz_Pod()
         pod.name = "\(facts.namespace)/\(facts.name)"
@@ -55,10 +56,10 @@ struct PodLister {
         pod.status =
             facts.isTerminating
             ? "Terminating" : facts.pod.status?.reason == "Evicted" ? "Evicted" : facts.phase
-        if let scrapedAt = status.scrapedAt {
+        if let note {
             pod.added = true
-            pod.sinceLastReport = Self.duration(now.since(scrapedAt))
-            if let start = status.processStart { pod.uptime = Self.duration(now.since(start)) }
+            pod.sinceLastReport = Self.duration(now.since(note.scrapedAt))
+            if let start = note.processStart { pod.uptime = Self.duration(now.since(start)) }
         }
         pod.controllerNamespace = facts.controllerNamespace
         pod.controlPlane = facts.labels["linkerd.io/control-plane-component"] != nil

@@ -1,30 +1,20 @@
 package import MeshAPI
 import MeshModel
 package import MeshRollup
-package import RollupStore
 
 /// Answers `Edges`: who talked to whom in the last minute, and how it was secured.
 package struct EdgeLister: Sendable {
     /// How far back an edge counts as alive.
-    static let windowMilliseconds: Int64 = 60_000
+    static let windowText = "1m"
 
     let index: ClusterIndex
-    let store: RollupStore
+    let backend: any MetricsBackend
     let now: UnixTime
 
-    package init(index: ClusterIndex, store: RollupStore, now: UnixTime) {
+    package init(index: ClusterIndex, backend: any MetricsBackend, now: UnixTime) {
         self.index = index
-        self.store = store
+        self.backend = backend
         self.now = now
-    }
-
-    private struct Group: Hashable, Sendable {
-        let src: ObjectName
-        let dst: ObjectName
-        let tls: String
-        let detail: String
-        let srcWorkload: WorkloadKey
-        let srcPod: String
     }
 
     /// The edges between objects of the requested kind that touch the requested namespace.
@@ -33,83 +23,67 @@ package struct EdgeLister: Sendable {
             throw StatError(.badRequest, "Edges request missing Selector Resource")
         }
         let resource = request.selector.resource
-        let kind = try StatQuestion.kind(resource.type)
+        let query = EdgeQuery(
+            kind: try Self.kind(resource.type), namespace: resource.namespace,
+            window: try StatWindow(Self.windowText, now: now))
+        return try await backend.edges(query).filter { $0.stats.openConnections > 0 || $0.stats.responses > 0 }
+            .map { Linkerd2_Viz_Edge($0, index) }
+    }
+
+    /// A kind that edges connect.
+    static func kind(_ text: String) throws(StatError) -> ResourceKind {
+        let kind = try StatQuestion.kind(text)
         guard kind.isWorkload || kind == .namespace else {
             throw StatError(.badRequest, "resource type is not supported: \(kind.name)")
         }
-        let mapper = ObjectMapper(kind, index)
-        let window = Window.last(.milliseconds(Self.windowMilliseconds), before: now)
-        let totals = try await store.totals(.edges, in: window, now: now, keepsPods: true) { key in
-            guard case .edge(let edge) = key, let src = mapper.object(edge.src, pod: edge.srcPod),
-                let dst = mapper.object(edge.dst, pod: edge.dstPod)
-            else { return nil as Group? }
-            return Group(
-                src: src, dst: dst, tls: edge.tls, detail: edge.tlsDetail, srcWorkload: edge.src,
-                srcPod: edge.srcPod)
+        return kind
+    }
+}
+
+extension Linkerd2_Viz_Edge {
+    /// An edge with the identities of both ends, or why there are none.
+    init(_ traffic: EdgeTraffic, _ index: ClusterIndex) {
+        self.init()
+        src = Linkerd2_Viz_Resource(traffic.ends.src)
+        dst = Linkerd2_Viz_Resource(traffic.ends.dst)
+        guard traffic.isSecured else {
+            noIdentityMsg = Self.reason(traffic.noTLSReason)
+            return
         }
-        return list(totals.rollups, kind, namespace: resource.namespace)
-    }
-
-    private func list(
-        _ rollups: [Group: Rollup], _ kind: ResourceKind, namespace: String
-    ) -> [Linkerd2_Viz_Edge] {
-        var edges: [Pair: Linkerd2_Viz_Edge] = [:]
-        for (group, rollup) in rollups {
-            guard (rollup.openConnections?.last ?? 0) > 0 || rollup.responses > 0 else { continue }
-            guard
-                namespace.isEmpty || namespaceOf(group.src, kind) == namespace
-                    || namespaceOf(group.dst, kind) == namespace
-            else { continue }
-            let edge = edge(group, kind)
-            let pair = Pair(src: group.src, dst: group.dst)
-            // An edge that is partly in the clear must not look secured.
-            if let known = edges[pair], !known.noIdentityMsg.isEmpty || edge.noIdentityMsg.isEmpty {
-                continue
-            }
-            edges[pair] = edge
-        }
-        return edges.sorted { $0.key < $1.key }.map(\.value)
-    }
-
-    private struct Pair: Hashable, Comparable {
-        let src: ObjectName
-        let dst: ObjectName
-        static func < (left: Pair, right: Pair) -> Bool { (left.src, left.dst) < (right.src, right.dst) }
-    }
-
-    private func namespaceOf(_ object: ObjectName, _ kind: ResourceKind) -> String {
-        kind == .namespace ? object.name : object.namespace
-    }
-
-    private func edge(_ group: Group, _ kind: ResourceKind) -> Linkerd2_Viz_Edge {
-        var edge = Linkerd2_Viz_Edge()
-        edge.src.namespace = group.src.namespace
-        edge.src.type = kind.name
-        edge.src.name = group.src.name
-        edge.dst.namespace = group.dst.namespace
-        edge.dst.type = kind.name
-        edge.dst.name = group.dst.name
-        if group.tls == "true" {
-            edge.serverID = group.detail
-            edge.clientID =
-                index.pod(namespace: group.srcWorkload.namespace, name: group.srcPod)?.identity ?? ""
-        } else {
-            edge.noIdentityMsg = Self.reason(group.tls, group.detail)
-        }
-        return edge
+        serverID = traffic.serverID
+        clientID = traffic.clientID(index)
     }
 
     /// Why an edge has no identity, in Linkerd's words; a reason it has no word for is shown as it is.
-    static func reason(_ tls: String, _ detail: String) -> String {
-        switch detail {
-        case "disabled": "Disabled"
+    static func reason(_ reason: String) -> String {
+        switch reason {
+        case "", "disabled": "Disabled"
         case "loopback": "Loopback"
         case "no_authority_in_http_request": "No Authority In HTTP Request"
         case "not_http": "Not HTTP"
         case "not_provided_by_remote": "Not Provided By Remote"
         case "not_provided_by_service_discovery": "Not Provided By Service Discovery"
-        case "": tls.isEmpty || tls == "disabled" ? "Disabled" : "Unknown"
-        default: detail
+        case "no_identity": "Unknown"
+        default: reason
         }
+    }
+}
+
+extension EdgeTraffic {
+    /// The identity of the client's proxy: of a pod that was seen, else of any of the workload's; empty when
+    /// none of them exists any more.
+    func clientID(_ index: ClusterIndex) -> String {
+        if let srcPod, let pod = index.pod(namespace: srcPod.namespace, name: srcPod.name) { return pod.identity }
+        return index.pods(of: ends.src).first?.identity ?? ""
+    }
+}
+
+extension Linkerd2_Viz_Resource {
+    /// The resource that a workload key names.
+    package init(_ key: WorkloadKey) {
+        self.init()
+        namespace = key.namespace
+        type = key.kind
+        name = key.name
     }
 }

@@ -4,26 +4,11 @@ package import MeshRollup
 
 /// A `StatSummaryRequest` that was read and found in order.
 package struct StatQuestion: Sendable {
-    /// Which traffic counts.
-    package enum Filter: Sendable, Equatable {
-        case none
-        case to(TrafficEnd)
-        case from(TrafficEnd)
-
-        /// The other end.
-        package var end: TrafficEnd? {
-            switch self {
-            case .none: nil
-            case .to(let end), .from(let end): end
-            }
-        }
-    }
-
     package let kinds: [ResourceKind]
     package let namespace: String
     package let name: String
     package let labels: LabelQuery
-    package let filter: Filter
+    package let filter: TrafficFilter
     package let window: StatWindow
     package let skipsStats: Bool
     package let wantsTCP: Bool
@@ -49,7 +34,7 @@ package struct StatQuestion: Sendable {
 
     /// The kind that a request names, in any of its spellings.
     package static func kind(_ text: String) throws(StatError) -> ResourceKind {
-        guard let kind = ResourceKind(alias: text), kind != .authority, kind != .serviceprofile else {
+        guard let kind = ResourceKind(alias: text), kind != .serviceprofile else {
             throw StatError(
                 .badRequest, "cannot find Kubernetes canonical name from friendly name [\(text)]")
         }
@@ -58,21 +43,16 @@ package struct StatQuestion: Sendable {
 
     private static func filter(
         _ request: Linkerd2_Viz_StatSummaryRequest, selected: ResourceKind
-    ) throws(StatError) -> Filter {
+    ) throws(StatError) -> TrafficFilter {
         switch request.outbound {
-        case nil, .some(.none): return .none
-        case .toResource(let resource):
-            return .to(try end(resource, selected: selected, word: "to"))
-        case .fromResource(let resource):
-            let end = try end(resource, selected: selected, word: "from")
-            guard end.kind != .service else {
-                throw StatError(.badRequest, "service is not supported as a target on 'from' queries")
-            }
-            return .from(end)
+        case nil, .some(.none): .none
+        case .toResource(let resource): .to(try end(resource, selected: selected, word: "to"))
+        case .fromResource(let resource): .from(try end(resource, selected: selected, word: "from"))
         }
     }
 
-    private static func end(
+    /// The other end that a request names by `to` or `from`.
+    package static func end(
         _ resource: Linkerd2_Viz_Resource, selected: ResourceKind, word: String
     ) throws(StatError) -> TrafficEnd {
         let kind = try kind(resource.type)
@@ -81,6 +61,12 @@ package struct StatQuestion: Sendable {
         }
         guard !kind.isPolicy, !selected.isPolicy else {
             throw StatError(.badRequest, "'\(word)' queries are not supported with policy resources")
+        }
+        guard kind != .trafficsplit else {
+            throw StatError(.badRequest, "trafficsplit is not supported as a target on '\(word)' queries")
+        }
+        guard word == "to" || (kind != .service && kind != .authority) else {
+            throw StatError(.badRequest, "\(kind.name) is not supported as a target on 'from' queries")
         }
         return TrafficEnd(kind: kind, namespace: resource.namespace, name: resource.name)
     }
@@ -93,31 +79,5 @@ extension ResourceKind {
         case .server, .serverauthorization, .authorizationpolicy, .httproute: true
         default: false
         }
-    }
-}
-
-extension Linkerd2_Viz_BasicStats {
-    /// Counts and quantiles; `nil` when nothing was classified.
-    package init?(_ rollup: Rollup) {
-        guard rollup.responses > 0 else { return nil }
-        self.init()
-        successCount = rollup[.successes]
-        failureCount = rollup[.failures]
-        func quantile(_ quantile: Double) -> UInt64 {
-            UInt64((rollup.latency.quantile(quantile)?.milliseconds ?? 0).rounded())
-        }
-        latencyMsP50 = quantile(0.5)
-        latencyMsP95 = quantile(0.95)
-        latencyMsP99 = quantile(0.99)
-    }
-}
-
-extension Linkerd2_Viz_TcpStats {
-    /// Connections now, bytes over the window.
-    package init(_ rollup: Rollup) {
-        self.init()
-        openConnections = rollup.openConnections?.last ?? 0
-        readBytesTotal = rollup[.readBytes]
-        writeBytesTotal = rollup[.writeBytes]
     }
 }

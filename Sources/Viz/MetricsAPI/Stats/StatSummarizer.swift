@@ -1,23 +1,26 @@
 package import MeshAPI
 import MeshModel
 package import MeshRollup
-package import RollupStore
 
 /// Answers `StatSummary`: which objects there are, what they received or sent in a window.
 ///
 /// Without a filter the rows are the cluster's objects and their inbound traffic. With `to` or `from` the rows
-/// are the objects that have matching outbound traffic, as the clients' proxies saw it. Services are known
-/// only to clients, so theirs is outbound traffic too.
+/// are the objects that have matching outbound traffic, as the clients' proxies saw it. Services, authorities and
+/// traffic splits are known only to clients, so theirs is outbound traffic too.
 package struct StatSummarizer: Sendable {
     let index: ClusterIndex
-    let store: RollupStore
+    let backend: any MetricsBackend
+    let clusterDomain: String
     let now: UnixTime
 
     package typealias Row = Linkerd2_Viz_StatTable.PodGroup.Row
 
-    package init(index: ClusterIndex, store: RollupStore, now: UnixTime) {
+    package init(
+        index: ClusterIndex, backend: any MetricsBackend, clusterDomain: String = "cluster.local", now: UnixTime
+    ) {
         self.index = index
-        self.store = store
+        self.backend = backend
+        self.clusterDomain = clusterDomain
         self.now = now
     }
 
@@ -39,6 +42,8 @@ package struct StatSummarizer: Sendable {
     private func rows(of kind: ResourceKind, _ question: StatQuestion) async throws -> [Row] {
         switch kind {
         case .service: return try await serviceRows(question)
+        case .authority: return try await clientRows(.authority, question)
+        case .trafficsplit: return try await splitRows(question)
         case .server, .serverauthorization, .authorizationpolicy, .httproute:
             return []  // Policy objects have no traffic counted under them here.
         default: break
@@ -57,23 +62,76 @@ package struct StatSummarizer: Sendable {
         return names.map { name in
             var row = row(kind, name, question)
             fillPods(&row, kind, name)
-            if let rollup = traffic[name] { fill(&row, rollup, question) }
+            fill(&row, traffic[name], question)
             return row
         }
     }
 
-    private func serviceRows(_ question: StatQuestion) async throws -> [Row] {
+    private func traffic(
+        of kind: ResourceKind, _ question: StatQuestion
+    ) async throws -> [ObjectName: TrafficStats] {
+        let selected = TrafficEnd(kind: kind, namespace: question.namespace, name: question.name)
+        return try await backend.traffic(
+            TrafficQuery(
+                selected, filter: question.filter, window: question.window, wantsTCP: question.wantsTCP))
+    }
+
+    /// Rows of a kind that only its clients' proxies know: idle objects are none.
+    private func clientRows(_ kind: ResourceKind, _ question: StatQuestion) async throws -> [Row] {
         guard !question.skipsStats else { return [] }
         var allowed: Set<ObjectName>?
         if !question.labels.isEmpty {
-            let services = index.objects(
-                .service, namespace: question.namespace, name: question.name, matching: question.labels)
-            allowed = Set(services.map { ObjectName($0.namespace, $0.name) })
+            let objects = index.objects(
+                kind, namespace: question.namespace, name: question.name, matching: question.labels)
+            allowed = Set(objects.map { ObjectName($0.namespace, $0.name) })
         }
-        let traffic = try await traffic(of: .service, question)
+        let traffic = try await traffic(of: kind, question)
         return traffic.keys.filter { allowed?.contains($0) ?? true }.sorted().map { name in
-            var row = row(.service, name, question)
-            if let rollup = traffic[name] { fill(&row, rollup, question) }
+            var row = row(kind, name, question)
+            fill(&row, traffic[name], question)
+            return row
+        }
+    }
+
+    /// Services; a named one whose profile overrides its destinations has a row for each of them.
+    private func serviceRows(_ question: StatQuestion) async throws -> [Row] {
+        let apex = ObjectName(question.namespace, question.name)
+        let overrides =
+            question.name.isEmpty || question.namespace.isEmpty
+            ? [] : index.profile(of: apex, clientNamespace: apex.namespace, clusterDomain: clusterDomain)?.overrides ?? []
+        guard !overrides.isEmpty, !question.skipsStats else { return try await clientRows(.service, question) }
+        let backends = overrides.map { override in
+            SplitFacts.Backend(
+                service: String(override.authority.prefix { $0 != "." }), weight: override.weight)
+        }
+        let split = SplitFacts(name: apex, labels: [:], apex: apex.name, backends: backends)
+        return try await leafRows(.service, split, question)
+    }
+
+    private func splitRows(_ question: StatQuestion) async throws -> [Row] {
+        var rows: [Row] = []
+        for split in index.splits
+        where (question.namespace.isEmpty || split.name.namespace == question.namespace)
+            && (question.name.isEmpty || split.name.name == question.name)
+            && question.labels.matches(split.labels)
+        { rows += try await leafRows(.trafficsplit, split, question) }
+        return rows
+    }
+
+    private func leafRows(_ kind: ResourceKind, _ split: SplitFacts, _ question: StatQuestion) async throws -> [Row] {
+        let apex = ObjectName(split.name.namespace, split.apex)
+        let leaves =
+            question.skipsStats
+            ? [:]
+            : try await backend.leaves(
+                LeafQuery(apex: apex, filter: question.filter, window: question.window))
+        return split.backends.sorted { $0.service < $1.service }.map { leaf in
+            var row = row(kind, split.name, question)
+            row.tsStats.apex = split.apex
+            row.tsStats.leaf = leaf.service
+            row.tsStats.weight = leaf.weight
+            let stats = leaves[LeafName(namespace: split.name.namespace, service: leaf.service)]
+            fill(&row, stats, question)
             return row
         }
     }
@@ -87,10 +145,10 @@ package struct StatSummarizer: Sendable {
         return row
     }
 
-    private func fill(_ row: inout Row, _ rollup: Rollup, _ question: StatQuestion) {
-        let rollup = question.window.fitted(rollup)
-        if let stats = Linkerd2_Viz_BasicStats(rollup) { row.stats = stats }
-        if question.wantsTCP { row.tcpStats = Linkerd2_Viz_TcpStats(rollup) }
+    private func fill(_ row: inout Row, _ stats: TrafficStats?, _ question: StatQuestion) {
+        guard let stats else { return }
+        if let basic = Linkerd2_Viz_BasicStats(stats) { row.stats = basic }
+        if question.wantsTCP { row.tcpStats = Linkerd2_Viz_TcpStats(stats) }
     }
 
     private func fillPods(_ row: inout Row, _ kind: ResourceKind, _ name: ObjectName) {
@@ -114,56 +172,6 @@ package struct StatSummarizer: Sendable {
             }
             row.errorsByPod[pod.name] = errors
         }
-    }
-}
-
-extension StatSummarizer {
-    /// Traffic of the objects of a kind, by object.
-    func traffic(of kind: ResourceKind, _ question: StatQuestion) async throws -> [ObjectName: Rollup] {
-        let selection = TrafficEnd(kind: kind, namespace: question.namespace, name: question.name)
-        let mapper = ObjectMapper(kind, index)
-        let window = question.window.readWindow
-        switch question.filter {
-        case .none where kind != .service:
-            return try await objects(.inbound, mapper, selection, window)
-        case .to(let end) where kind != .service && end.name.isEmpty:
-            return try await objects(.outbound, mapper, selection, window)
-        default: break
-        }
-        let filter = question.filter
-        let far = filter.end.map { ObjectMapper($0.kind, index) }
-        let needsPods = mapper.needsPods || (far?.needsPods ?? false)
-        let totals = try await store.totals(.edges, in: window, now: now, keepsPods: needsPods) { key in
-            guard case .edge(let edge) = key else { return nil as ObjectName? }
-            let source = far ?? mapper
-            // The selected objects are the sources with `to`, else the destinations.
-            var selected = mapper.destination(edge)
-            switch filter {
-            case .none: break
-            case .to(let end):
-                guard let object = source.destination(edge), ObjectMapper.matches(object, end) else {
-                    return nil
-                }
-                if kind != .service { selected = mapper.object(edge.src, pod: edge.srcPod) }
-            case .from(let end):
-                guard let object = source.object(edge.src, pod: edge.srcPod),
-                    ObjectMapper.matches(object, end)
-                else { return nil }
-            }
-            return selected.flatMap { ObjectMapper.matches($0, selection) ? $0 : nil }
-        }
-        return totals.rollups
-    }
-
-    private func objects(
-        _ direction: Direction, _ mapper: ObjectMapper, _ selection: TrafficEnd, _ window: Window
-    ) async throws -> [ObjectName: Rollup] {
-        try await store.totals(.objects, in: window, now: now, keepsPods: mapper.needsPods) { key in
-            guard case .object(let traffic) = key, traffic.direction == direction,
-                let object = mapper.object(traffic.workload, pod: traffic.pod)
-            else { return nil as ObjectName? }
-            return ObjectMapper.matches(object, selection) ? object : nil
-        }.rollups
     }
 }
 

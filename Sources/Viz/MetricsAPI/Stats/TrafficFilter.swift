@@ -70,15 +70,19 @@ package struct ObjectMapper: Sendable {
         }
     }
 
-    /// The object at the far end of an edge; services are known only there.
+    /// The object at the far end of an edge; services and authorities are known only there.
     package func destination(_ edge: EdgeKey) -> ObjectName? {
-        guard kind == .service else { return object(edge.dst, pod: edge.dstPod) }
-        return edge.service.isEmpty ? nil : ObjectName(edge.dst.namespace, edge.service)
+        switch kind {
+        case .service: edge.service.isEmpty ? nil : ObjectName(edge.dst.namespace, edge.service)
+        case .authority: edge.authority.isEmpty ? nil : ObjectName(edge.dst.namespace, edge.authority)
+        default: object(edge.dst, pod: edge.dstPod)
+        }
     }
 
-    /// Whether `object` is what `end` names.
+    /// Whether `object` is what `end` names. An authority names its namespace itself.
     package static func matches(_ object: ObjectName, _ end: TrafficEnd) -> Bool {
-        (end.namespace.isEmpty || object.namespace == end.namespace)
+        if end.kind == .authority, !end.name.isEmpty { return object.name == end.name }
+        return (end.namespace.isEmpty || object.namespace == end.namespace)
             && (end.name.isEmpty || object.name == end.name)
     }
 }
