@@ -47,12 +47,20 @@ public struct StreamClosure: Sendable, Equatable {
     public let unsentByteCount: Int
 }
 
-/// Events in order, in storage that is kept.
+/// Events in order, in storage that is lent.
 struct EventQueue {
     private var events: ContiguousArray<HTTP2Event> = []
     private var head = 0
 
     var isEmpty: Bool { head == events.count }
+    var ownsMemory: Bool { events.capacity > 0 }
+
+    /// Swaps the memory of an empty queue with other memory.
+    mutating func exchangeMemory(_ other: inout ContiguousArray<HTTP2Event>) {
+        events.removeAll(keepingCapacity: true)
+        head = 0
+        swap(&events, &other)
+    }
 
     mutating func append(_ event: HTTP2Event) { events.append(event) }
 

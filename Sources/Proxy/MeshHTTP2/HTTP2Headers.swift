@@ -69,8 +69,9 @@ public struct HeaderBlock: Sendable, Equatable {
     public func append(copying block: HeaderBlock, of other: HTTP2Headers) -> HeaderBlock {
         precondition(other !== self, "a list is copied between arenas")
         let first = unsafe storage.pointee.fieldCount
-        unsafe storage.pointee.append(other.storage.pointee, from: Int(block.first), count: Int(block.count))
-        return HeaderBlock(first: Int32(first), count: block.count, isTooLarge: block.isTooLarge)
+        let copied = unsafe other.storage.pointee.indices(of: block)
+        unsafe storage.pointee.append(other.storage.pointee, from: copied.lowerBound, count: copied.count)
+        return HeaderBlock(first: Int32(first), count: Int32(copied.count), isTooLarge: block.isTooLarge)
     }
 }
 
@@ -78,8 +79,8 @@ public struct HeaderBlock: Sendable, Equatable {
 
 extension HTTP2Headers {
     func find(_ token: HeaderToken, _ block: HeaderBlock) -> Int? {
-        for index in Int(block.first)..<Int(block.first + block.count) {
-            // SAFETY: the block lies inside the initialised fields.
+        for index in unsafe storage.pointee.indices(of: block) {
+            // SAFETY: `indices` gives initialised fields only.
             let field = unsafe storage.pointee.fields[index]
             if field.token == token, field.flags & HeaderField.removed == 0 { return index }
         }
@@ -142,7 +143,7 @@ extension HTTP2Headers {
     /// Every field that was not removed, in order, as text. For logs, taps and tests: allocates.
     public func fields(of block: HeaderBlock) -> [(name: String, value: String)] {
         var fields: [(name: String, value: String)] = []
-        for index in Int(block.first)..<Int(block.first + block.count) {
+        for index in unsafe storage.pointee.indices(of: block) {
             let field = unsafe storage.pointee.fields[index]
             guard field.flags & HeaderField.removed == 0 else { continue }
             // SAFETY: as in `value(at:)`.
@@ -156,8 +157,8 @@ extension HTTP2Headers {
 
     /// Leaves every field with that name out when the list is sent.
     public func remove(_ token: HeaderToken, from block: HeaderBlock) {
-        for index in Int(block.first)..<Int(block.first + block.count) {
-            // SAFETY: the block lies inside the initialised fields.
+        for index in unsafe storage.pointee.indices(of: block) {
+            // SAFETY: `indices` gives initialised fields only.
             if unsafe storage.pointee.fields[index].token == token {
                 unsafe storage.pointee.fields[index].flags |= HeaderField.removed
             }

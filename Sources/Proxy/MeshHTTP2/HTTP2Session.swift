@@ -18,7 +18,7 @@ public import NIOCore
     /// Which end this is.
     public let role: Role
     /// Holds the lists that events refer to, until the next event is asked for.
-    public let headers = HTTP2Headers(byteCapacity: 1_024, fieldCapacity: 32)
+    public let headers = HTTP2Headers(byteCapacity: 0, fieldCapacity: 0)
 
     // SAFETY: made in init, freed in deinit. nghttp2 keeps the address of `core` as its user data.
     let session: OpaquePointer
@@ -29,15 +29,18 @@ public import NIOCore
     private var closingSlot = -1
     private var hasFailed = false
     private var touched: ContiguousArray<StreamSlot> = []
+    private let memory: HTTP2Memory
 
     /// Makes a session and queues its preface and SETTINGS.
-    public init(role: Role, limits: SessionLimits) {
+    /// - Parameter memory: shared by the sessions of one event loop; a session alone has its own.
+    public init(role: Role, limits: SessionLimits, memory: HTTP2Memory = HTTP2Memory()) {
         self.role = role
+        self.memory = memory
         let core = UnsafeMutablePointer<SessionCore>.allocate(capacity: 1)
         unsafe core.initialize(
             to: SessionCore(isServer: role == .server, limits: limits, headers: headers.storage))
         unsafe self.core = unsafe core
-        unsafe self.session = unsafe makeSession(role, limits, core)
+        unsafe self.session = unsafe makeSession(role, limits, core, memory)
         submitSettings(limits)
     }
 
@@ -74,8 +77,11 @@ public import NIOCore
             guard inputUsed < input.readableBytes || isPaused, !hasFailed else {
                 if input.capacity > 0 { input = ByteBuffer() }
                 inputUsed = 0
+                giveBackMemory()
                 return nil
             }
+            unsafe memory.lendArena(to: headers.storage)
+            unsafe memory.lendEvents(to: &core.pointee.events)
             feed()
         }
     }
@@ -126,6 +132,12 @@ public import NIOCore
         unsafe core.pointee.events.append(.failed(HTTP2Error(kind, libraryCode: libraryCode)))
     }
 
+    /// Nothing to read and no event left: what remains is a list that is still arriving, if any.
+    private func giveBackMemory() {
+        unsafe memory.takeBackEvents(of: &core.pointee.events)
+        if unsafe !core.pointee.isInBlock { unsafe memory.takeBackArena(of: headers.storage) }
+    }
+
     /// Every event was handled, so every whole list was; one that is still arriving stays.
     private func dropReadHeaders() {
         if unsafe core.pointee.isInBlock {
@@ -157,7 +169,8 @@ public import NIOCore
     /// Read events afterwards: streams close, and bytes are reported as sent.
     /// - Returns: the bytes handed over; 0 when there was nothing to send.
     public func produce(_ write: (ByteBuffer) -> Void) -> Int {
-        unsafe core.pointee.output.clear()
+        unsafe memory.lendEvents(to: &core.pointee.events)
+        unsafe core.pointee.output = memory.takeOutput()
         unsafe core.pointee.outputByteCount = 0
         let limit = unsafe core.pointee.limits.outputBytesMax
         while unsafe core.pointee.outputByteCount < limit {
@@ -172,17 +185,21 @@ public import NIOCore
             unsafe core.pointee.outputByteCount += count
         }
         detachPending()
-        return handOver(write)
+        var output = ByteBuffer()
+        unsafe swap(&output, &core.pointee.output)
+        let total = handOver(output, write)
+        memory.giveBack(output: output)
+        return total
     }
 
-    private func handOver(_ write: (ByteBuffer) -> Void) -> Int {
+    private func handOver(_ output: ByteBuffer, _ write: (ByteBuffer) -> Void) -> Int {
         let total = unsafe core.pointee.outputByteCount
         guard total > 0 else { return 0 }
         guard unsafe !core.pointee.largePieces.isEmpty else {
-            write(unsafe core.pointee.output)
+            write(output)
             return total
         }
-        var rest = unsafe core.pointee.output
+        var rest = output
         for piece in unsafe core.pointee.largePieces {
             if piece.index > rest.readerIndex,
                 let small = rest.readSlice(length: piece.index - rest.readerIndex)
@@ -210,7 +227,8 @@ public import NIOCore
 /// Configures and makes the C session. It fails only when memory is short, where Swift's own allocations trap
 /// too.
 private func makeSession(
-    _ role: HTTP2Session.Role, _ limits: SessionLimits, _ core: UnsafeMutablePointer<SessionCore>
+    _ role: HTTP2Session.Role, _ limits: SessionLimits, _ core: UnsafeMutablePointer<SessionCore>,
+    _ memory: HTTP2Memory
 ) -> OpaquePointer {
     var options: OpaquePointer?
     unsafe _ = nghttp2_option_new(&options)
@@ -234,11 +252,12 @@ private func makeSession(
         options, UInt64(limits.peerResets.burst), UInt64(limits.peerResets.perSecond))
     _ = unsafe mesh_option_set_max_continuations(options, limits.continuationsMax)
     var session: OpaquePointer?
-    let code =
+    let code = unsafe memory.withAllocator(lendsFrames: role == .server) { allocator in
         switch role {
-        case .server: unsafe nghttp2_session_server_new2(&session, callbacks, core, options)
-        case .client: unsafe nghttp2_session_client_new2(&session, callbacks, core, options)
+        case .server: unsafe nghttp2_session_server_new3(&session, callbacks, core, options, allocator)
+        case .client: unsafe nghttp2_session_client_new3(&session, callbacks, core, options, allocator)
         }
+    }
     guard code == 0, let session = unsafe session else { preconditionFailure("out of memory") }
     return unsafe session
 }

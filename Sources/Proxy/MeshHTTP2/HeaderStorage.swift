@@ -13,11 +13,11 @@ struct HeaderField {
 }
 
 /// One growing piece of memory for bytes, one for fields. Trivial on purpose: C callbacks reach it by
-/// address, with no reference counting. `HTTP2Headers` owns it.
+/// address, with no reference counting. `HTTP2Headers` owns it. A capacity of 0 costs next to nothing.
 @unsafe struct HeaderStorage {
     private(set) var bytes: UnsafeMutablePointer<UInt8>
     private(set) var byteCount = 0
-    private var byteCapacity: Int
+    private(set) var byteCapacity: Int
     private(set) var fields: UnsafeMutablePointer<HeaderField>
     private(set) var fieldCount = 0
     private var fieldCapacity: Int
@@ -29,10 +29,20 @@ struct HeaderField {
         unsafe fields = .allocate(capacity: fieldCapacity)
     }
 
+    /// Whether there is anything to lend.
+    var ownsMemory: Bool { unsafe byteCapacity > 0 || fieldCapacity > 0 }
+
     /// Frees both pieces; the owner calls it once.
     func deallocate() {
         unsafe bytes.deallocate()
         unsafe fields.deallocate()
+    }
+
+    /// The fields of a block, or none when the block is older than what is here.
+    func indices(of block: HeaderBlock) -> Range<Int> {
+        let first = Int(block.first)
+        let end = first + Int(block.count)
+        return unsafe end <= fieldCount ? first..<end : 0..<0
     }
 
     mutating func removeAll() {
@@ -93,7 +103,7 @@ struct HeaderField {
     private mutating func reserve(bytes extra: Int, fields extraFields: Int) {
         // SAFETY: the new memory is at least as large as what is copied; the old is freed once.
         if unsafe byteCount + extra > byteCapacity {
-            let capacity = unsafe max(byteCapacity * 2, byteCount + extra)
+            let capacity = unsafe max(byteCapacity * 2, (byteCount + extra + 15) & ~15)
             let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
             unsafe grown.update(from: bytes, count: byteCount)
             unsafe bytes.deallocate()

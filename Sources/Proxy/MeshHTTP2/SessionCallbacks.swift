@@ -183,7 +183,7 @@ func withPairs<R>(
     unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(1, Int(block.count))) { pairs in
         var count = 0
         let storage = unsafe headers.storage.pointee
-        for index in Int(block.first)..<Int(block.first + block.count) {
+        for index in unsafe storage.indices(of: block) {
             let field = unsafe storage.fields[index]
             guard field.flags & HeaderField.removed == 0, field.token != .hop else { continue }
             let start = unsafe storage.bytes + Int(field.offset)

@@ -41,11 +41,11 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     init(
         limits: HTTP2Limits, streamsMax: Int = SessionLimits().assumedPeerStreamsMax,
         transport: TransportMetrics,
-        owner: any HTTP2ClientOwner, keepAlive: HTTP2KeepAlive? = nil
+        owner: any HTTP2ClientOwner, keepAlive: HTTP2KeepAlive? = nil, memory: HTTP2Memory = HTTP2Memory()
     ) {
         var sessionLimits = SessionLimits(limits)
         sessionLimits.assumedPeerStreamsMax = streamsMax
-        session = HTTP2Session(role: .client, limits: sessionLimits)
+        session = HTTP2Session(role: .client, limits: sessionLimits, memory: memory)
         wire = HTTP2Wire(session: session, transport: transport)
         self.streamsMax = streamsMax
         self.transport = transport

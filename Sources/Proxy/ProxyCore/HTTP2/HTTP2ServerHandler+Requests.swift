@@ -98,7 +98,7 @@ extension HTTP2ServerHandler {
         streams[slot].phase = .forwarding
         streams[slot].attempts += 1
         let isWhole = copy.isEnd && copy.body.readableBytes == 0
-        guard let upstream = HTTP2Upstream.of(endpoint, limits: limits).connection(to: endpoint),
+        guard let upstream = HTTP2Upstream.of(endpoint, limits: limits, memory: drain.http2Memory).connection(to: endpoint),
             let upstreamSlot = upstream.open(
                 copy.block, of: copy.headers, isEnd: isWhole, sink: self, stream: slot)
         else {

@@ -77,13 +77,14 @@ package final class HTTP2ServerHandler: ConnectionServer {
     let limits: HTTP2Limits
     let session: HTTP2Session
     let wire: HTTP2Wire
-    let scratch = HTTP2Headers(byteCapacity: 256, fieldCapacity: 8)
+    /// For answers of the proxy's own; most connections never need one.
+    lazy var scratch = HTTP2Headers(byteCapacity: 256, fieldCapacity: 8)
     var streams: ContiguousArray<HTTP2ServerStream> = []
     var nowNanoseconds: UInt64 = 0
     var memoizedAuthority = ""
     let inFlight: InFlightLimit?
     private let transport: TransportMetrics
-    private let drain: DrainState
+    let drain: DrainState
     private var keepAlive: HTTP2KeepAlive?
     private var errno: CInt = 0
     private var isDraining = false
@@ -97,7 +98,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
         self.limits = limits
         self.transport = transport
         self.drain = drain
-        session = HTTP2Session(role: .server, limits: SessionLimits(limits))
+        session = HTTP2Session(role: .server, limits: SessionLimits(limits), memory: drain.http2Memory)
         wire = HTTP2Wire(session: session, transport: transport)
         if let interval = limits.keepAliveInterval {
             keepAlive = HTTP2KeepAlive(interval: interval, timeout: limits.keepAliveTimeout)

@@ -10,13 +10,15 @@ final class HTTP2Upstream: EndpointClient {
     static let waitingMax = 1_024
 
     private let limits: HTTP2Limits
+    private let memory: HTTP2Memory
     private var connections: [HTTP2ClientHandler] = []
     private var isRetired = false
     /// What the endpoint last allowed: its next connection starts from there.
     private var streamsMax = SessionLimits().assumedPeerStreamsMax
 
-    init(limits: HTTP2Limits) {
+    init(limits: HTTP2Limits, memory: HTTP2Memory) {
         self.limits = limits
+        self.memory = memory
     }
 
     deinit {
@@ -24,9 +26,9 @@ final class HTTP2Upstream: EndpointClient {
     }
 
     /// The upstream of `endpoint`, made when it is first asked for.
-    static func of(_ endpoint: EndpointHandle, limits: HTTP2Limits) -> HTTP2Upstream {
+    static func of(_ endpoint: EndpointHandle, limits: HTTP2Limits, memory: HTTP2Memory) -> HTTP2Upstream {
         if let known = endpoint.http2 as? HTTP2Upstream { return known }
-        let made = HTTP2Upstream(limits: limits)
+        let made = HTTP2Upstream(limits: limits, memory: memory)
         endpoint.http2 = made
         return made
     }
@@ -53,7 +55,7 @@ final class HTTP2Upstream: EndpointClient {
 
     private func open(_ endpoint: EndpointHandle) -> HTTP2ClientHandler {
         let connection = HTTP2ClientHandler(
-            limits: limits, streamsMax: streamsMax, transport: endpoint.transport, owner: self)
+            limits: limits, streamsMax: streamsMax, transport: endpoint.transport, owner: self, memory: memory)
         connections.append(connection)
         let connected = endpoint.connect { channel in
             try channel.pipeline.syncOperations.addHandler(connection)

@@ -9,7 +9,8 @@ final class RequestCopy {
     /// client.
     static let replayBytesMax = 4_096
 
-    let headers = HTTP2Headers(byteCapacity: 512, fieldCapacity: 16)
+    /// Grows to what the slot's requests need: with 8,000 requests in flight, every byte here is 8 KB.
+    let headers = HTTP2Headers(byteCapacity: 0, fieldCapacity: 0)
     private(set) var block: HeaderBlock
     private(set) var body = ByteBuffer()
     /// The copy still has everything that was received.

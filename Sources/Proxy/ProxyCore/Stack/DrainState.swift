@@ -1,5 +1,6 @@
 // Finishing work before exit, as one event loop sees it.
 
+package import MeshHTTP2
 package import NIOCore
 
 /// A connection that can be asked to finish.
@@ -16,6 +17,9 @@ package final class DrainState {
     private var connections: [ObjectIdentifier: any DrainableConnection] = [:]
     private var emptied: EventLoopPromise<Void>?
     private let loop: any EventLoop
+    /// What the HTTP/2 sessions of this loop's connections share. It lies here because this is the one thing that
+    /// every accepted connection gets from its loop.
+    package let http2Memory = HTTP2Memory()
 
     package init(loop: any EventLoop) {
         self.loop = loop

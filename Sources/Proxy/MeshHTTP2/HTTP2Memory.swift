@@ -1,0 +1,152 @@
+// What a connection needs only while it is being worked on, lent from one place for each event loop. With 1,000
+// connections, what each one keeps is what the process weighs.
+
+import CNGHTTP2
+import Glibc
+import NIOCore
+
+/// Memory that the sessions of one event loop take turns with.
+///  A session holds a header arena, an event queue and an output buffer while it reads or writes, and gives them
+/// back when nothing is left in them. Nested work is fine: whoever finds the place empty makes its own, and the
+/// surplus is freed. Everything here stays on one event loop, like the sessions.
+@safe public final class HTTP2Memory {
+    // SAFETY: allocated in init, freed in deinit. nghttp2 keeps the address inside sessions, and each session
+    // keeps this object.
+    private let frames: UnsafeMutablePointer<FrameLender>
+    private var arena = unsafe HeaderStorage(byteCapacity: 1_024, fieldCapacity: 32)
+    private var events: ContiguousArray<HTTP2Event> = []
+    private var output = ByteBuffer()
+
+    /// What is larger than these is freed when it comes back, so that one burst does not stay for ever.
+    private static let arenaBytesMax = 16_384
+    private static let eventsMax = 1_024
+    private static let outputBytesMax = 65_536
+
+    /// Makes an empty place; sessions fill it.
+    public init() {
+        unsafe frames = .allocate(capacity: 1)
+        unsafe frames.initialize(to: FrameLender())
+    }
+
+    deinit {
+        unsafe arena.deallocate()
+        unsafe frames.pointee.deallocate()
+        unsafe frames.deinitialize(count: 1)
+        unsafe frames.deallocate()
+    }
+
+    // MARK: Lending
+
+    /// Fills `storage` if it owns nothing yet.
+    func lendArena(to storage: UnsafeMutablePointer<HeaderStorage>) {
+        if unsafe !storage.pointee.ownsMemory { unsafe swap(&storage.pointee, &arena) }
+    }
+
+    /// Takes an arena back whose lists nobody needs any more.
+    func takeBackArena(of storage: UnsafeMutablePointer<HeaderStorage>) {
+        guard unsafe storage.pointee.ownsMemory else { return }
+        unsafe storage.pointee.removeAll()
+        if unsafe !arena.ownsMemory, unsafe storage.pointee.byteCapacity <= Self.arenaBytesMax {
+            unsafe swap(&storage.pointee, &arena)
+        } else {
+            unsafe storage.pointee.deallocate()
+            unsafe storage.pointee = unsafe HeaderStorage(byteCapacity: 0, fieldCapacity: 0)
+        }
+    }
+
+    /// Gives a queue without memory some.
+    func lendEvents(to queue: inout EventQueue) {
+        if !queue.ownsMemory { queue.exchangeMemory(&events) }
+    }
+
+    /// Takes the memory of an empty queue back.
+    func takeBackEvents(of queue: inout EventQueue) {
+        guard queue.isEmpty, queue.ownsMemory else { return }
+        queue.exchangeMemory(&events)
+        if events.capacity > Self.eventsMax { events = [] }
+        // The queue got what lay here, if anything: two at once are one too many.
+        if queue.ownsMemory {
+            var surplus: ContiguousArray<HTTP2Event> = []
+            queue.exchangeMemory(&surplus)
+        }
+    }
+
+    /// An empty buffer to gather output in. One that a socket still holds is replaced, not changed.
+    func takeOutput() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &output)
+        taken.clear(minimumCapacity: 512)
+        return taken
+    }
+
+    /// Keeps a buffer whose content was handed over.
+    func giveBack(output buffer: ByteBuffer) {
+        if buffer.storageCapacity <= Self.outputBytesMax { output = buffer }
+    }
+
+    // MARK: nghttp2's own memory
+
+    /// Runs `body` with the allocator for one new session.
+    ///  A server session's frame buffer (16 KiB, of which a header takes a few bytes) is the same one for all:
+    /// nghttp2 fills it and hands it out within one call of `mem_send`, and `produce` copies before the next, so
+    /// no session finds another's bytes in it. A client session keeps its own, because the connection preface
+    /// waits in it for the first write.
+    func withAllocator<R>(lendsFrames: Bool, _ body: (UnsafeMutablePointer<nghttp2_mem>) -> R) -> R {
+        // SAFETY: nghttp2 copies the table; the functions below keep to the C library's contracts.
+        var table = unsafe nghttp2_mem(
+            mem_user_data: frames,
+            malloc: { size, _ in unsafe Glibc.malloc(size) },
+            free: { pointer, lender in unsafe FrameLender.free(pointer, lender) },
+            calloc: { count, size, _ in unsafe Glibc.calloc(count, size) },
+            realloc: { pointer, size, lender in unsafe FrameLender.reallocate(pointer, size, lender) })
+        unsafe frames.pointee.isLending = lendsFrames
+        defer { unsafe frames.pointee.isLending = false }
+        return unsafe body(&table)
+    }
+}
+
+/// The frame buffer that server sessions share. Trivial, because C reaches it by address.
+@unsafe struct FrameLender {
+    private var buffer: UnsafeMutableRawPointer?
+    private var byteCount = 0
+    /// A session is being made, whose frame buffer is the shared one.
+    var isLending = false
+
+    /// Nothing else that a new session asks for is as large.
+    private static let frameBytesMin = 16_384
+
+    /// Frees the shared buffer, once no session is left.
+    func deallocate() { unsafe Glibc.free(buffer) }
+
+    private mutating func lend(_ size: Int) -> UnsafeMutableRawPointer? {
+        guard unsafe isLending, unsafe size >= Self.frameBytesMin else { return nil }
+        if unsafe buffer == nil {
+            unsafe buffer = Glibc.malloc(size)
+            unsafe byteCount = size
+        }
+        return unsafe byteCount == size ? buffer : nil
+    }
+
+    static func free(_ pointer: UnsafeMutableRawPointer?, _ lender: UnsafeMutableRawPointer?) {
+        // SAFETY: `lender` is the address that `withAllocator` put into the table.
+        let shared = unsafe lender?.assumingMemoryBound(to: FrameLender.self).pointee.buffer
+        guard let pointer = unsafe pointer, unsafe pointer != shared else { return }
+        unsafe Glibc.free(pointer)
+    }
+
+    static func reallocate(
+        _ pointer: UnsafeMutableRawPointer?, _ size: Int, _ lender: UnsafeMutableRawPointer?
+    ) -> UnsafeMutableRawPointer? {
+        // SAFETY: as in `free`. The shared buffer never moves: growing it gives the session one of its own.
+        guard let lender = unsafe lender?.assumingMemoryBound(to: FrameLender.self) else {
+            return unsafe Glibc.realloc(pointer, size)
+        }
+        guard let pointer = unsafe pointer else {
+            return unsafe lender.pointee.lend(size) ?? Glibc.malloc(size)
+        }
+        guard unsafe pointer == lender.pointee.buffer else { return unsafe Glibc.realloc(pointer, size) }
+        guard let own = unsafe Glibc.malloc(size) else { return nil }
+        unsafe own.copyMemory(from: pointer, byteCount: min(size, lender.pointee.byteCount))
+        return unsafe own
+    }
+}

@@ -1,0 +1,1 @@
+"""What `Tests/Benchmarks/compare` is made of: two pods in network namespaces, contestants, loads, tables."""
