@@ -1,4 +1,8 @@
+#include <malloc.h>
 #include <nghttp2/nghttp2.h>
+
+// How many bytes a block of the allocator's really has.
+static inline size_t mesh_usable_size(void *block) { return malloc_usable_size(block); }
 
 // Limits that came with later releases and that distributions ported back to earlier ones. Declared weak, so that the
 // program links and runs with a library that has none of them. Each returns whether the limit was set.

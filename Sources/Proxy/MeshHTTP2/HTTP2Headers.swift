@@ -2,6 +2,8 @@
 // has grown, and forwarding it hands addresses to the other session. The same type holds lists that we make
 // ourselves (error responses, gRPC requests) and copies that are kept in case a request must be sent again.
 
+import Glibc
+
 /// Position of one header list in the `HTTP2Headers` that holds it.
 public struct HeaderBlock: Sendable, Equatable {
     var first: Int32
@@ -106,7 +108,15 @@ extension HTTP2Headers {
     /// Whether the field is there and has exactly the bytes of `text`.
     public func value(of token: HeaderToken, in block: HeaderBlock, equals text: String) -> Bool {
         guard let index = find(token, block) else { return false }
-        return unsafe value(at: index).elementsEqual(text.utf8)
+        let bytes = unsafe value(at: index)
+        // SAFETY: both sides have `count` bytes.
+        let isEqual = text.utf8.withContiguousStorageIfAvailable { other in
+            guard let mine = unsafe bytes.baseAddress, let theirs = unsafe other.baseAddress else {
+                return unsafe bytes.count == other.count
+            }
+            return unsafe bytes.count == other.count && memcmp(mine, theirs, other.count) == 0
+        }
+        return unsafe isEqual ?? bytes.elementsEqual(text.utf8)
     }
 
     /// Whether the field is there and its value begins with `prefix`.

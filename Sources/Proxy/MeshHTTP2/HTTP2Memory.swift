@@ -2,7 +2,6 @@
 // connections, what each one keeps is what the process weighs.
 
 import CNGHTTP2
-import Glibc
 import NIOCore
 
 /// Memory that the sessions of one event loop take turns with.
@@ -12,7 +11,7 @@ import NIOCore
 @safe public final class HTTP2Memory {
     // SAFETY: allocated in init, freed in deinit. nghttp2 keeps the address inside sessions, and each session
     // keeps this object.
-    private let frames: UnsafeMutablePointer<FrameLender>
+    private let allocator: UnsafeMutablePointer<SessionAllocator>
     private var arena = unsafe HeaderStorage(byteCapacity: 1_024, fieldCapacity: 32)
     private var events: ContiguousArray<HTTP2Event> = []
     private var output = ByteBuffer()
@@ -24,15 +23,15 @@ import NIOCore
 
     /// Makes an empty place; sessions fill it.
     public init() {
-        unsafe frames = .allocate(capacity: 1)
-        unsafe frames.initialize(to: FrameLender())
+        unsafe allocator = .allocate(capacity: 1)
+        unsafe allocator.initialize(to: SessionAllocator())
     }
 
     deinit {
         unsafe arena.deallocate()
-        unsafe frames.pointee.deallocate()
-        unsafe frames.deinitialize(count: 1)
-        unsafe frames.deallocate()
+        unsafe allocator.pointee.deallocate()
+        unsafe allocator.deinitialize(count: 1)
+        unsafe allocator.deallocate()
     }
 
     // MARK: Lending
@@ -91,62 +90,16 @@ import NIOCore
     /// nghttp2 fills it and hands it out within one call of `mem_send`, and `produce` copies before the next, so
     /// no session finds another's bytes in it. A client session keeps its own, because the connection preface
     /// waits in it for the first write.
-    func withAllocator<R>(lendsFrames: Bool, _ body: (UnsafeMutablePointer<nghttp2_mem>) -> R) -> R {
+    func withAllocator<R>(lendsFrame: Bool, _ body: (UnsafeMutablePointer<nghttp2_mem>) -> R) -> R {
         // SAFETY: nghttp2 copies the table; the functions below keep to the C library's contracts.
         var table = unsafe nghttp2_mem(
-            mem_user_data: frames,
-            malloc: { size, _ in unsafe Glibc.malloc(size) },
-            free: { pointer, lender in unsafe FrameLender.free(pointer, lender) },
-            calloc: { count, size, _ in unsafe Glibc.calloc(count, size) },
-            realloc: { pointer, size, lender in unsafe FrameLender.reallocate(pointer, size, lender) })
-        unsafe frames.pointee.isLending = lendsFrames
-        defer { unsafe frames.pointee.isLending = false }
+            mem_user_data: allocator,
+            malloc: { size, lender in unsafe SessionAllocator.allocate(size, lender) },
+            free: { pointer, lender in unsafe SessionAllocator.free(pointer, lender) },
+            calloc: { count, size, lender in unsafe SessionAllocator.allocateZeroed(count, size, lender) },
+            realloc: { pointer, size, lender in unsafe SessionAllocator.reallocate(pointer, size, lender) })
+        unsafe allocator.pointee.isLendingFrame = lendsFrame
+        defer { unsafe allocator.pointee.isLendingFrame = false }
         return unsafe body(&table)
-    }
-}
-
-/// The frame buffer that server sessions share. Trivial, because C reaches it by address.
-@unsafe struct FrameLender {
-    private var buffer: UnsafeMutableRawPointer?
-    private var byteCount = 0
-    /// A session is being made, whose frame buffer is the shared one.
-    var isLending = false
-
-    /// Nothing else that a new session asks for is as large.
-    private static let frameBytesMin = 16_384
-
-    /// Frees the shared buffer, once no session is left.
-    func deallocate() { unsafe Glibc.free(buffer) }
-
-    private mutating func lend(_ size: Int) -> UnsafeMutableRawPointer? {
-        guard unsafe isLending, unsafe size >= Self.frameBytesMin else { return nil }
-        if unsafe buffer == nil {
-            unsafe buffer = Glibc.malloc(size)
-            unsafe byteCount = size
-        }
-        return unsafe byteCount == size ? buffer : nil
-    }
-
-    static func free(_ pointer: UnsafeMutableRawPointer?, _ lender: UnsafeMutableRawPointer?) {
-        // SAFETY: `lender` is the address that `withAllocator` put into the table.
-        let shared = unsafe lender?.assumingMemoryBound(to: FrameLender.self).pointee.buffer
-        guard let pointer = unsafe pointer, unsafe pointer != shared else { return }
-        unsafe Glibc.free(pointer)
-    }
-
-    static func reallocate(
-        _ pointer: UnsafeMutableRawPointer?, _ size: Int, _ lender: UnsafeMutableRawPointer?
-    ) -> UnsafeMutableRawPointer? {
-        // SAFETY: as in `free`. The shared buffer never moves: growing it gives the session one of its own.
-        guard let lender = unsafe lender?.assumingMemoryBound(to: FrameLender.self) else {
-            return unsafe Glibc.realloc(pointer, size)
-        }
-        guard let pointer = unsafe pointer else {
-            return unsafe lender.pointee.lend(size) ?? Glibc.malloc(size)
-        }
-        guard unsafe pointer == lender.pointee.buffer else { return unsafe Glibc.realloc(pointer, size) }
-        guard let own = unsafe Glibc.malloc(size) else { return nil }
-        unsafe own.copyMemory(from: pointer, byteCount: min(size, lender.pointee.byteCount))
-        return unsafe own
     }
 }

@@ -252,7 +252,7 @@ private func makeSession(
         options, UInt64(limits.peerResets.burst), UInt64(limits.peerResets.perSecond))
     _ = unsafe mesh_option_set_max_continuations(options, limits.continuationsMax)
     var session: OpaquePointer?
-    let code = unsafe memory.withAllocator(lendsFrames: role == .server) { allocator in
+    let code = unsafe memory.withAllocator(lendsFrame: role == .server) { allocator in
         switch role {
         case .server: unsafe nghttp2_session_server_new3(&session, callbacks, core, options, allocator)
         case .client: unsafe nghttp2_session_client_new3(&session, callbacks, core, options, allocator)

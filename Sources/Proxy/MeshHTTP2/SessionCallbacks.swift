@@ -12,11 +12,16 @@ private func core(_ userData: UnsafeMutableRawPointer?) -> Core? {
     unsafe userData?.assumingMemoryBound(to: SessionCore.self)
 }
 
-/// Streams carry their slot plus one, so that "no slot" is nil.
+/// Streams carry their slot plus one, so that "no slot" is nil. Frames of one stream follow one another, so the last
+/// answer often spares a look into nghttp2's table, which is cold in the cache.
 @inline(__always)
-private func slot(_ session: OpaquePointer?, _ streamID: Int32) -> Int? {
+private func slot(_ session: OpaquePointer?, _ streamID: Int32, _ core: Core) -> Int? {
+    let last = unsafe core.pointee.lastSlot
+    if unsafe core.pointee.streams.isLive(last, id: streamID) { return last }
     guard let raw = unsafe nghttp2_session_get_stream_user_data(session, streamID) else { return nil }
-    return Int(bitPattern: raw) - 1
+    let found = Int(bitPattern: raw) - 1
+    unsafe core.pointee.lastSlot = found
+    return found
 }
 
 /// Builds the callback table of one session; the caller frees it once the session has copied it.
@@ -26,7 +31,7 @@ func makeSessionCallbacks() -> OpaquePointer? {
     unsafe setReceiveCallbacks(table)
     unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) {
         session, streamID, code, userData in
-        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID) else { return 0 }
+        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID, core) else { return 0 }
         unsafe core.pointee.closed(slot: slot, code: code)
         return 0
     }
@@ -51,8 +56,9 @@ private func setReceiveCallbacks(_ table: OpaquePointer) {
             let slot = unsafe core.pointee.streams.take(id: streamID)
             let tag = unsafe UnsafeMutableRawPointer(bitPattern: slot + 1)
             unsafe _ = nghttp2_session_set_stream_user_data(session, streamID, tag)
+            unsafe core.pointee.lastSlot = slot
             unsafe core.pointee.beginBlock(slot: slot)
-        } else if let slot = unsafe slot(session, streamID) {
+        } else if let slot = unsafe slot(session, streamID, core) {
             unsafe core.pointee.beginBlock(slot: slot)
         }
         return 0
@@ -67,7 +73,7 @@ private func setReceiveCallbacks(_ table: OpaquePointer) {
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
         session, _, streamID, data, count, userData in
-        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID),
+        guard let core = unsafe core(userData), let slot = unsafe slot(session, streamID, core),
             let data = unsafe data,
             let base = unsafe core.pointee.inputBase, count > 0
         else { return 0 }
@@ -89,14 +95,14 @@ private func received(_ frame: UnsafePointer<nghttp2_frame>, _ session: OpaquePo
         unsafe core.pointee.endBlock(isEnd: isEnd)
     case NGHTTP2_DATA.rawValue:
         if isEnd {
-            if let slot = unsafe slot(session, header.stream_id) {
+            if let slot = unsafe slot(session, header.stream_id, core) {
                 unsafe core.pointee.events.append(.end(slot))
             }
         } else if header.length == 0 {
             unsafe core.pointee.countEmptyData()
         }
     case NGHTTP2_RST_STREAM.rawValue:
-        if let slot = unsafe slot(session, header.stream_id) {
+        if let slot = unsafe slot(session, header.stream_id, core) {
             unsafe core.pointee.streams[slot].wasResetByPeer = true
         }
         unsafe core.pointee.countPeerReset()

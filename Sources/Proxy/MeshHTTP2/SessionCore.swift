@@ -13,6 +13,8 @@ import NIOCore
 
     // The header list that is being received; frames of other streams cannot come between.
     var currentSlot = -1
+    /// Where the last stream that was looked up lies.
+    var lastSlot = -1
     var currentFirstField = 0
     var currentListBytes = 0
     var currentIsTooLarge = false

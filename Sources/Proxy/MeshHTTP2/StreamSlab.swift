@@ -105,6 +105,11 @@ struct StreamSlab {
         _modify { yield &records[slot] }
     }
 
+    /// Whether the slot, which may be -1, belongs to the open stream `id`.
+    func isLive(_ slot: Int, id: Int32) -> Bool {
+        records.indices.contains(slot) && records[slot].id == id && records[slot].isLive
+    }
+
     mutating func take(id: Int32) -> Int {
         liveCount += 1
         if let slot = free.popLast() {

@@ -55,11 +55,13 @@ struct HTTP2ServerStream {
     var copy: RequestCopy?
 
     mutating func reset() {
+        // `copy` moves out and back in: that costs no reference counting.
+        var copy: RequestCopy?
+        swap(&copy, &self.copy)
         let generation = self.generation
-        let copy = self.copy
         self = HTTP2ServerStream()
         self.generation = generation &+ 1
-        self.copy = copy
+        swap(&copy, &self.copy)
     }
 }
 

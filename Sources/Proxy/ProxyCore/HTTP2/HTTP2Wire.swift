@@ -18,7 +18,9 @@ protocol HTTP2WireOwner: AnyObject {
 final class HTTP2Wire {
     let session: HTTP2Session
     private let transport: TransportMetrics
-    private weak var owner: (any HTTP2WireOwner)?
+    /// Held from `attach` to `detach`, and not weakly: a weak reference makes every retain of the owner, on every
+    /// frame, take the slow way.
+    private var owner: (any HTTP2WireOwner)?
     private var context: ChannelHandlerContext?
     private var isFlushScheduled = false
     private var isFlushing = false
@@ -36,7 +38,10 @@ final class HTTP2Wire {
         self.owner = owner
     }
 
-    func detach() { context = nil }
+    func detach() {
+        context = nil
+        owner = nil
+    }
 
     /// Closes the channel without waiting for anything.
     func close() { context?.close(mode: .all, promise: nil) }
