@@ -110,9 +110,9 @@ extension HTTP2Headers {
         guard let index = find(token, block) else { return false }
         let bytes = unsafe value(at: index)
         // SAFETY: both sides have `count` bytes.
-        let isEqual = text.utf8.withContiguousStorageIfAvailable { other in
-            guard let mine = unsafe bytes.baseAddress, let theirs = unsafe other.baseAddress else {
-                return unsafe bytes.count == other.count
+        let isEqual = unsafe text.utf8.withContiguousStorageIfAvailable { other in
+            guard let mine = bytes.baseAddress, let theirs = other.baseAddress else {
+                return bytes.count == other.count
             }
             return unsafe bytes.count == other.count && memcmp(mine, theirs, other.count) == 0
         }
