@@ -59,6 +59,10 @@ struct TopRoutesTests {
             let tables = try await routes(answers, "deploy").ok.routes
             #expect(tables.map(\.resource) == ["deployment/voting", "deployment/web"])
             #expect(tables.last?.rows.map(\.route) == ["[DEFAULT]"])
+            #expect(tables.last?.rows.first?.stats.successCount == 270, "all of it, until there is a profile")
+            let bot = try await routes(answers, "deploy", "vote-bot", to: selector("svc", "web-svc").resource)
+            #expect(bot.ok.routes.first?.rows.first?.stats.failureCount == 30)
+            #expect(bot.ok.routes.first?.rows.first?.stats.actualFailureCount == 30)
             let service = try await routes(answers, "svc", "voting-svc").ok.routes
             #expect(service.first?.rows.first?.stats.failureCount == 60)
         }

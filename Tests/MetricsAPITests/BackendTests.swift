@@ -200,6 +200,10 @@ struct BackendTests {
             #expect(try answer.start == window().window.from)
             #expect(answer.buckets.map { $0?.successes } == Array(repeating: 54, count: 5))
             #expect(answer.buckets.map { $0?.openConnections } == Array(repeating: 2, count: 5))
+            let finest = try await backend.series(
+                SeriesQuery(deployment("web"), filter: .none, window: try window(), stepMilliseconds: 10_000))
+            let perStep = UInt64(9 * finest.stepMilliseconds / 10_000)
+            #expect(finest.buckets.allSatisfy { $0?.successes == perStep }, "\(finest.stepMilliseconds)")
             let edge = try await backend.series(
                 SeriesQuery(
                     deployment("web"), filter: .to(deployment("voting")), window: try window(),

@@ -1,8 +1,11 @@
 import MeshRollup
 
 extension PrometheusBackend {
+    /// A range must hold a few samples for `increase` to say anything: three at the interval that viz asks for.
+    static let seriesStepMin: Int64 = 30_000
+
     package func series(_ query: SeriesQuery) async throws -> SeriesAnswer {
-        let step = max(Tier.tenSeconds.bucketMilliseconds, query.stepMilliseconds / 1_000 * 1_000)
+        let step = max(Self.seriesStepMin, query.stepMilliseconds / 1_000 * 1_000)
         let window = query.window.window.aligned(to: step)
         let count = Int(window.milliseconds / step)
         let shape = TrafficShape(query.selected, query.filter)

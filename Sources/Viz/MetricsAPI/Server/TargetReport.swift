@@ -52,6 +52,9 @@ enum TargetReport {
             Int64($0.problems.count)
         }
         gauge("viz_target_series", "Series of the target.") { Int64($0.series) }
-        gauge("viz_target_scrape_milliseconds", "Duration of the last scrape.") { $0.milliseconds }
+        writer.family("viz_target_scrape_seconds", help: "Duration of the last scrape.", type: .gauge)
+        for (labels, status) in named {
+            writer.sample("viz_target_scrape_seconds", labelText: labels, value: Double(status.milliseconds) / 1_000)
+        }
     }
 }

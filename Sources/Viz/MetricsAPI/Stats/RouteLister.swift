@@ -111,9 +111,13 @@ package struct RouteLister: Sendable {
         _ kind: ResourceKind, _ name: ObjectName, _ profiles: [Profile], isOutbound: Bool, _ window: StatWindow
     ) async throws -> Table {
         let selected = TrafficEnd(kind: kind, namespace: name.namespace, name: name.name)
-        let routes = try await backend.routes(
+        var routes = try await backend.routes(
             RouteQuery(
                 selected: selected, isOutbound: isOutbound, profiles: Set(profiles.map(\.host)), window: window))
+        for profile in profiles where !routes.keys.contains(where: { $0.profile == profile.host }) {
+            routes[RouteName(profile: profile.host, route: "")] = try await unrouted(
+                selected, profile, isOutbound: isOutbound, isOnly: profiles.count == 1, window)
+        }
         var table = Table()
         table.resource = "\(kind.name)/\(name.name)"
         for profile in profiles {
@@ -129,5 +133,26 @@ package struct RouteLister: Sendable {
             }
         }
         return table
+    }
+
+    /// All traffic of a service without a profile: proxies count routes only where there are any, and people expect
+    /// what they see in `stat` under `[DEFAULT]` until they write a profile.
+    ///
+    /// - Returns: `nil` where it cannot be told apart: a server behind several services.
+    private func unrouted(
+        _ selected: TrafficEnd, _ profile: Profile, isOutbound: Bool, isOnly: Bool, _ window: StatWindow
+    ) async throws -> TrafficStats? {
+        guard profile.routes.isEmpty, isOutbound || isOnly else { return nil }
+        var query = TrafficQuery(selected, window: window, wantsTCP: false)
+        if isOutbound {
+            let parts = profile.host.split(separator: ".").map(String.init)
+            guard parts.count > 2 else { return nil }
+            query.filter = .to(TrafficEnd(kind: .service, namespace: parts[1], name: parts[0]))
+        }
+        guard var stats = try await backend.traffic(query)[ObjectName(selected.namespace, selected.name)] else {
+            return nil
+        }
+        if isOutbound { (stats.actualSuccesses, stats.actualFailures) = (stats.successes, stats.failures) }
+        return stats
     }
 }
