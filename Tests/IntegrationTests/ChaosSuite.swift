@@ -27,6 +27,7 @@ extension ClusterSuites {
         /// Each component's process, by words of its command line.
         static let components: [[String]] = [
             ["local-run apiserver"], ["local-run controllers"], ["local-run node "], ["local-run forwarder"], ["linkerd-controller destination"],
+            ["linkerd-controller identity"], ["linkerd-controller proxy-injector"],
             ["linkerd-viz metrics-api"], ["linkerd-viz web"], ["linkerd-proxy"], ["emojivoto web"], ["emojivoto emoji"],
             ["emojivoto voting"], ["emojivoto vote-bot"],
         ]
