@@ -111,6 +111,25 @@ private let get = "GET / HTTP/1.1\r\nHost: web\r\n\r\n"
         }
     }
 
+    @Test("An opaque connection, too, goes to another endpoint when one cannot be connected to")
+    func opaque() async throws {
+        try await ProxyFixture.run { proxy in
+            proxy.discovery.setProfile(
+                "10.96.0.7:8080",
+                .profile(DestinationProfile(fullyQualifiedName: RoutedService.name, isOpaque: true)))
+            let dead = try await ScriptedServer.start(on: proxy.group)
+            await dead.stop()
+            let alive = try await ScriptedServer.start(on: proxy.group) { try await $0.send("220 ready\r\n") }
+            service.locate(proxy, servers: dead, alive)
+            for _ in 0..<20 {
+                let client = try await proxy.outbound(to: service.address)
+                #expect(try await client.take(through: "\n") == "220 ready\r\n")
+                await client.close()
+            }
+            #expect(try await proxy.metric("outbound_tcp_errors_total") == 0)
+        }
+    }
+
     @Test("While one endpoint of ten is usable, no request fails")
     func lastOne() async throws {
         try await ProxyFixture.run { proxy in

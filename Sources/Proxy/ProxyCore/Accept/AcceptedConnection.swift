@@ -70,20 +70,22 @@ package enum AcceptedConnection {
             channel.close(promise: nil)
         }
         switch plan.routeOpaque() {
-        case .forward(let endpoint): connect(near, to: endpoint, giveUp: giveUp)
+        case .forward(let endpoint): connect(near, to: endpoint, plan.stack, giveUp: giveUp)
         case .reject(let error): giveUp(error)
         case .pending(let future):
             future.assumeIsolated().whenComplete { result in
                 switch result {
-                case .success(let endpoint): connect(near, to: endpoint, giveUp: giveUp)
+                case .success(let endpoint): connect(near, to: endpoint, plan.stack, giveUp: giveUp)
                 case .failure(let error): giveUp(ProxyError(wrapping: error))
                 }
             }
         }
     }
 
+    /// - Parameter attempt: counts the endpoints that were tried before, in vain.
     private static func connect(
-        _ near: OpaqueSide, to endpoint: EndpointHandle, giveUp: @escaping (ProxyError) -> Void
+        _ near: OpaqueSide, to endpoint: EndpointHandle, _ stack: any RequestStack, attempt: Int = 0,
+        giveUp: @escaping (ProxyError) -> Void
     ) {
         let far = OpaqueSide(transport: endpoint.transport)
         let started = NIODeadline.now().uptimeNanoseconds
@@ -94,7 +96,13 @@ package enum AcceptedConnection {
             endpoint.load.answered(latencyNanoseconds: now &- started, at: now)
             switch result {
             case .success: OpaqueSide.join(near, far)
-            case .failure(let error): giveUp(ProxyError(wrapping: error))
+            case .failure(let error):
+                // No byte was sent yet, so that another endpoint will do as well.
+                let error = ProxyError(wrapping: error)
+                guard FailureFate.of(error.kind, sent: .nothing, received: .nothing) == .resendElsewhere,
+                    attempt < FailureFate.redispatchesMax, let next = stack.reroute(authority: "", avoiding: endpoint)
+                else { return giveUp(error) }
+                connect(near, to: next, stack, attempt: attempt + 1, giveUp: giveUp)
             }
         }
     }
