@@ -6,7 +6,7 @@ import ProxyCore
 import Testing
 
 /// A whole proxy between an HTTP/2 client and an HTTP/2 server whose answers a test writes.
-private struct HTTP2RouteFixture {
+private struct HTTP2RouteFixture: Sendable {
     typealias Answer = @Sendable (_ attempt: Int, _ slot: Int, _ peer: HTTP2Peer) -> Void
 
     let proxy: ProxyFixture
@@ -204,6 +204,60 @@ private struct HTTP2RouteFixture {
             let grpc = try await fixture.ask("/p.S/M", isGRPC: true)
             #expect(grpc.status == 200 && grpc.fields["grpc-status"] == "14")
             #expect(grpc.fields["grpc-message"] == "HTTP response timeout after 50ms")
+        }
+    }
+
+    @Test("A hundred changes a second under load fail no stream")
+    func churn() async throws {
+        let answer: HTTP2RouteFixture.Answer = { _, slot, peer in peer.respond(slot, body: ByteBuffer(string: "x")) }
+        try await HTTP2RouteFixture.run([.path("/.*")], answer: answer) { fixture in
+            var servers: [any Channel] = []
+            for _ in 0..<3 {
+                let server = ServerBootstrap(group: fixture.loop).childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let peer = HTTP2Peer(.server) { event, peer in
+                            guard case .head(let slot, _, _) = event else { return }
+                            peer.respond(slot, body: ByteBuffer(string: "x"))
+                        }
+                        try channel.pipeline.syncOperations.addHandler(peer)
+                    }
+                }
+                servers.append(try await server.bind(host: "127.0.0.1", port: 0).get())
+            }
+            let all = servers.compactMap(\.localAddress).map { DiscoveredEndpoint(address: $0) }
+            let discovery = fixture.proxy.discovery
+            discovery.setEndpoints(RoutedService.path, .replace(all))
+            let over = Flag()
+            let answered = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        var count = 0
+                        while !over.isSet {
+                            let answer = try await fixture.ask("/a")
+                            guard answer.status == 200, answer.isComplete, answer.reset == nil else {
+                                throw DeadlineError(description: "a failed stream: \(answer)")
+                            }
+                            count += 1
+                        }
+                        return count
+                    }
+                }
+                for round in 0..<200 {
+                    let leaving = all[round % 3]
+                    switch round % 3 {
+                    case 0: discovery.setEndpoints(RoutedService.path, .remove([leaving.address]))
+                    case 1: discovery.setEndpoints(RoutedService.path, .replace(all.filter { $0 != leaving }))
+                    default: discovery.setEndpoints(RoutedService.path, .add(all))
+                    }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                over.set()
+                return try await group.reduce(0, +)
+            }
+            #expect(answered > 200)
+            #expect(try await fixture.proxy.metric("outbound_http_errors_total") == 0)
+            #expect(try await fixture.route("route_response_total", ["classification": "failure"]) == 0)
+            for server in servers { try await server.close() }
         }
     }
 

@@ -7,7 +7,7 @@ import Testing
 private func response(_ body: String) -> String { Script.response("200 OK", body) }
 
 /// Raised once.
-private final class Flag: Sendable {
+final class Flag: Sendable {
     private let value = Mutex(false)
     var isSet: Bool { value.withLock { $0 } }
     func set() { value.withLock { $0 = true } }
