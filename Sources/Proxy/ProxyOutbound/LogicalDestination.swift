@@ -63,6 +63,7 @@ final class LogicalDestination {
     func retire() {
         for leg in legs { Self.end(leg) }
         legs.removeAll()
+        split = WeightedSplit(weights: [])  // Whoever still asks finds no leg.
     }
 
     private func chooseLeg() -> Leg? {
