@@ -205,6 +205,20 @@ struct FrontTests {
         #expect(try SeriesMatcher(text).matches(name: "response_total", labels) == isChosen)
     }
 
-    @Test("Selectors that cannot be read are named", arguments: ["", "{", "{a}", "{a=b}", "{a=\"b\"}x", "{a=~\"(\"}", "{}"])
+    @Test("Patterns match whole values, in time that grows with the text", arguments: [
+        (".*", "", true), (".+", "", false), (".+", "x", true), ("a|b", "b", true), ("a|b", "ab", false),
+        ("response_(total|latency_ms_.*)", "response_latency_ms_bucket", true), ("^a$", "a", true),
+        ("response_(total|latency_ms_.*)", "request_total", false), ("a\\.b", "a.b", true), ("a\\.b", "axb", false),
+        (".*a.*b.*", "xxaxxbxx", true), (".*a.*b.*", "xxbxxaxx", false), ("(?:a|b)c", "bc", true), ("", "", true),
+        (String(repeating: ".*", count: 50) + "x", String(repeating: "a", count: 2_000), false),
+    ])
+    func patterns(pattern: String, text: String, isMatch: Bool) throws {
+        #expect(try #require(LabelPattern(pattern)).matches(text) == isMatch)
+    }
+
+    @Test("Patterns beyond that are refused", arguments: ["(a+)+", "[ab]", "a{2}", "\\d", "(a|b", "a)", "a*", String(repeating: "(a|b)", count: 9)])
+    func badPatterns(pattern: String) { #expect(LabelPattern(pattern) == nil) }
+
+    @Test("Selectors that cannot be read are named", arguments: ["", "{", "{a}", "{a=b}", "{a=\"b\"}x", "{a=~\"(\"}", "{a=~\"(a+)+\"}", "{}"])
     func badSelectors(text: String) { #expect(throws: MatcherError.self) { try SeriesMatcher(text) } }
 }

@@ -12,6 +12,8 @@ struct SeriesMatcher: Sendable {
         let label: String
         let test: Test
         let value: String
+        /// What `value` means as a pattern; only for tests that match.
+        var pattern: LabelPattern?
     }
 
     private let conditions: [Condition]
@@ -36,11 +38,12 @@ struct SeriesMatcher: Sendable {
             while true {
                 rest = rest.drop { $0 == " " || $0 == "," }
                 if rest.first == "}" { break }
-                guard let condition = Self.condition(&rest) else { throw bad("expected label=\"value\"") }
+                guard var condition = Self.condition(&rest) else { throw bad("expected label=\"value\"") }
                 if condition.test == .matches || condition.test == .matchesNot {
-                    guard (try? Regex(condition.value)) != nil else {
-                        throw bad("\"\(condition.value)\" is no regular expression")
+                    guard let pattern = LabelPattern(condition.value) else {
+                        throw bad("\"\(condition.value)\" is no pattern of text, . and .* with alternatives in groups")
                     }
+                    condition.pattern = pattern
                 }
                 conditions.append(condition)
             }
@@ -60,16 +63,10 @@ struct SeriesMatcher: Sendable {
             switch condition.test {
             case .equal: return value == condition.value
             case .differs: return value != condition.value
-            case .matches: return Self.isMatch(value, condition.value)
-            case .matchesNot: return !Self.isMatch(value, condition.value)
+            case .matches: return condition.pattern?.matches(value) ?? false
+            case .matchesNot: return !(condition.pattern?.matches(value) ?? false)
             }
         }
-    }
-
-    private static func isMatch(_ value: String, _ pattern: String) -> Bool {
-        // Checked when it was parsed.
-        guard let regex = try? Regex(pattern) else { return false }
-        return (try? regex.wholeMatch(in: value)) != nil
     }
 
     private static func isNamePart(_ character: Character) -> Bool {

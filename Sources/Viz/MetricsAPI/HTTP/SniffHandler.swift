@@ -18,6 +18,8 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Time for the first three bytes.
     static let waitMax: TimeAmount = .seconds(10)
+    /// A client over HTTP/1.1 that sends nothing for this long is closed; gRPC has keep-alives of its own.
+    private static let idleMax: TimeAmount = .seconds(75)
     private static let preface = Array("PRI".utf8)
 
     private let decided: EventLoopPromise<VizConnection>
@@ -56,6 +58,8 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private static func http1(_ context: ChannelHandlerContext) throws -> VizConnection {
         try context.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
+        try context.pipeline.syncOperations.addHandler(IdleStateHandler(readTimeout: idleMax))
+        try context.pipeline.syncOperations.addHandler(CloseWhenSilent())
         return .http1(try NIOAsyncChannel(wrappingChannelSynchronously: context.channel))
     }
 
@@ -78,5 +82,18 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard !isDecided else { return }
         isDecided = true
         decided.fail(error)
+    }
+}
+
+/// Closes a connection that has been silent for too long.
+private final class CloseWhenSilent: ChannelInboundHandler {
+    typealias InboundIn = NIOAny
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent {
+            context.close(promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
     }
 }

@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
 /// Serves one port with both protocols.
 struct VizFront: Sendable {
@@ -39,12 +40,17 @@ struct VizFront: Sendable {
                     return decided.futureResult
                 }
             }
+        let active = ConnectionCount()
         try await server.executeThenClose { connections in
             if let port = server.channel.localAddress?.port { onListening(port) }
             try await withThrowingDiscardingTaskGroup { group in
                 for try await connection in connections {
+                    let isAdmitted = active.add(1) <= Self.connectionsMax
                     group.addTask {
-                        do { try await serve(try await connection.get(), grpcPort) } catch {
+                        defer { _ = active.add(-1) }
+                        do {
+                            try await serve(try await connection.get(), grpcPort, isAdmitted: isAdmitted)
+                        } catch {
                             logger.debug("Connection ended", metadata: ["error": "\(error)"])
                         }
                     }
@@ -54,10 +60,10 @@ struct VizFront: Sendable {
         }
     }
 
-    private func serve(_ connection: VizConnection, _ grpcPort: Int) async throws {
+    private func serve(_ connection: VizConnection, _ grpcPort: Int, isAdmitted: Bool) async throws {
         switch connection {
-        case .http1(let channel): try await serve(channel)
-        case .http2(let channel): try await join(channel, grpcPort)
+        case .http1(let channel): try await isAdmitted ? serve(channel) : channel.executeThenClose { _, _ in }
+        case .http2(let channel): try await isAdmitted ? join(channel, grpcPort) : channel.executeThenClose { _, _ in }
         }
     }
 
@@ -124,5 +130,18 @@ struct VizFront: Sendable {
         try await outbound.write(.head(head))
         if request.method != .HEAD { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body)))) }
         try await outbound.write(.end(nil))
+    }
+}
+
+/// Connections being served.
+private final class ConnectionCount: Sendable {
+    private let count = Mutex(0)
+
+    /// - Returns: The count afterwards.
+    func add(_ change: Int) -> Int {
+        count.withLock { count in
+            count += change
+            return count
+        }
     }
 }
