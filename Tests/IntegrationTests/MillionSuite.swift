@@ -10,7 +10,8 @@ extension ClusterSuites {
         static let requestCount = ProcessInfo.processInfo.environment["MESH_REQUESTS"].flatMap(Int.init) ?? 1_000_000
 
         private func apply(_ manifest: String) async throws {
-            let injected = try await Shell.check([Cluster.program("linkerd"), "inject", "--manual", "-"], input: manifest)
+            let injected = try await Shell.check([Cluster.program("linkerd"), "inject", "--manual", "-"], environment: ["KUBECONFIG": cluster.kubeconfig],
+                input: manifest)
             try await cluster.kubectl(["apply", "-f", "-"], input: injected)
         }
 
