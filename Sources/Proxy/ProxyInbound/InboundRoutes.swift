@@ -3,7 +3,6 @@
 // discovery has no answer is served without.
 
 import Logging
-import MeshRoutes
 import MeshWire
 import NIOCore
 import ProxyCore

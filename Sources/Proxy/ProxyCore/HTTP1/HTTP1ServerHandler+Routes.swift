@@ -72,7 +72,8 @@ extension HTTP1ServerHandler {
     /// Sends a request elsewhere whose endpoint could not be connected to: none of it has left the input.
     func redispatch() -> Bool {
         // Still waiting for a connection: later, the input's beginning is no longer this request.
-        guard phase == .routing, exchange.replay == nil, exchange.redispatchCount < FailureFate.redispatchesMax, let failed = exchange.endpoint,
+        guard phase == .routing, exchange.replay == nil, exchange.redispatchCount < FailureFate.redispatchesMax,
+            let failed = exchange.endpoint,
             let next = stack.reroute(authority: authority.known, avoiding: failed)
         else { return false }
         exchange.attemptFailed(error: "unclassified")

@@ -79,7 +79,8 @@ package final class EndpointHandle {
     /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
     ///
     /// - Parameter configure: adds handlers; runs on the loop, before the channel becomes active or, with TLS,
-    ///   when the handshake is over, so that what they see is plaintext. The last handler must call `transport.closed(errno:)` once, from `channelInactive`.
+    ///   when the handshake is over, so that what they see is plaintext. The last handler must call
+    ///   `transport.closed(errno:)` once, from `channelInactive`.
     /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
     ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
     package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel>
