@@ -1,0 +1,28 @@
+// swift-tools-version: 6.2
+// The fuzzers, apart from the product: only what parses and needs no socket, by links to its sources, so that
+// building with sanitizers costs a minute and not the whole graph.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+
+func parser(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "mesh-fuzz",
+    dependencies: [.package(url: "https://github.com/apple/swift-nio", exact: "2.101.2")],
+    targets: [
+        .systemLibrary(name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2"),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib"),
+        parser("MeshModel"), parser("MeshMetrics", ["MeshModel"]), parser("MeshCompression", ["CZlib", nioCore]),
+        parser("MeshWire", [nioCore]), parser("MeshHTTP2", ["CNGHTTP2", nioCore]),
+        .executableTarget(
+            name: "mesh-fuzz", dependencies: ["MeshModel", "MeshMetrics", "MeshCompression", "MeshWire", "MeshHTTP2", nioCore],
+            path: "Sources/Harness", swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,1 @@
+../../../../Sources/Proxy/ProxyCore/HTTP2/GRPCMessages.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Local/LocalAPI/PortForward/SPDYSession.swift
