@@ -21,7 +21,7 @@ import Testing
     @Test("The log filter can be read and replaced")
     func logLevel() async throws {
         try await ProxyFixture.run { (proxy: ProxyFixture) async throws in
-            #expect(try await proxy.admin("GET", "/proxy-log-level").body == "off")
+            #expect(try await proxy.admin("GET", "/proxy-log-level").body == "error,linkerd=off")
             #expect(
                 try await proxy.admin("PUT", "/proxy-log-level", body: "warn,linkerd=debug").head.hasPrefix(
                     "HTTP/1.1 204 "))

@@ -35,7 +35,7 @@ import Testing
 
     private static let rows: [(ProxyError.Kind, Int, Int, Bool, String)] = [
             (ProxyError.Kind.malformedRequest, 400, 13, true, "unexpected"),
-            (.connectFailed, 502, 14, true, "i/o"),
+            (.headTimedOut, 408, 4, true, "unexpected"), (.connectFailed, 502, 14, true, "i/o"),
             (.connectTimedOut, 504, 14, true, "i/o"), (.upstreamClosed, 502, 14, true, "i/o"),
             (.upstreamMalformed, 502, 14, true, "unexpected"), (.upstreamReset, 502, 14, false, "i/o"),
             (.failFast, 504, 14, true, "failfast"), (.loadShed, 503, 14, true, "loadshed"),

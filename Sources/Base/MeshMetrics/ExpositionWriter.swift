@@ -6,8 +6,23 @@ public enum MetricType: String, Sendable {
     case counter, gauge, histogram, summary, untyped
 }
 
+/// The two text formats. They differ in how counters are announced, in the unknown type's name, and in the end.
+public enum ExpositionFormat: String, Sendable, CaseIterable {
+    case prometheus, openMetrics
+
+    /// The Content-Type that names it.
+    public var contentType: String {
+        switch self {
+        case .prometheus: ExpositionWriter.contentType
+        case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        }
+    }
+}
+
 /// Builds one scrape.
 public struct ExpositionWriter: Sendable {
+    /// Which of the formats this writes.
+    public let format: ExpositionFormat
     /// The exposition so far, UTF-8.
     public private(set) var bytes: [UInt8] = []
 
@@ -15,10 +30,30 @@ public struct ExpositionWriter: Sendable {
     public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
     /// An empty exposition.
-    public init(reservingBytes: Int = 16_384) { bytes.reserveCapacity(reservingBytes) }
+    public init(_ format: ExpositionFormat = .prometheus, reservingBytes: Int = 16_384) {
+        self.format = format
+        bytes.reserveCapacity(reservingBytes)
+    }
+
+    /// Writes what the format has at its end. Nothing may follow.
+    public mutating func end() {
+        if format == .openMetrics { append("# EOF\n") }
+    }
 
     /// Opens a family: its samples must follow before the next one opens.
+    ///
+    /// OpenMetrics names a counter's family without `_total`, and has no counters whose samples lack it: those
+    /// are of unknown type there.
     public mutating func family(_ name: String, help: String, type: MetricType) {
+        guard format == .openMetrics else { return announce(name, help, type.rawValue) }
+        switch type {
+        case .counter where name.hasSuffix("_total"): announce(String(name.dropLast("_total".count)), help, "counter")
+        case .counter, .untyped: announce(name, help, "unknown")
+        case .gauge, .histogram, .summary: announce(name, help, type.rawValue)
+        }
+    }
+
+    private mutating func announce(_ name: String, _ help: String, _ type: String) {
         append("# HELP \(name) ")
         for byte in help.utf8 {
             switch byte {
@@ -27,7 +62,7 @@ public struct ExpositionWriter: Sendable {
             default: bytes.append(byte)
             }
         }
-        append("\n# TYPE \(name) \(type.rawValue)\n")
+        append("\n# TYPE \(name) \(type)\n")
     }
 
     /// A sample whose labels are already rendered as `a="b",c="d"`, or empty.

@@ -86,6 +86,8 @@ void mesh_now(int64_t *seconds, int32_t *nanoseconds) {
     *nanoseconds = (int32_t)now.tv_nsec;
 }
 
+int mesh_thread_id(void) { return (int)syscall(SYS_gettid); }
+
 int mesh_send_descriptor(int socket, int fd) {
     char byte = 'F';
     struct iovec piece = {.iov_base = &byte, .iov_len = 1};

@@ -17,12 +17,16 @@ let config: ProxyConfig
 do {
     config = try ProxyConfig(from: DictionarySource(environment), coresAvailable: System.coreCount)
 } catch {
+    let handler = ProxyLogHandler(label: "linkerd2_proxy", filter: LogFilter("error"))
+    let log = Logger(label: "linkerd2_proxy") { _ in handler }
+    for mistake in error.mistakes { log.error("Invalid configuration: \(mistake)") }
     ProcessEnd.exit(64, "Invalid configuration: \(error)")
 }
 let filter = LogFilter(config.log)
-LoggingSystem.bootstrap { ProxyLogHandler(label: $0, filter: filter) }
-let logger = Logger(label: "linkerd")
+LoggingSystem.bootstrap { ProxyLogHandler(label: $0, filter: filter, format: config.logFormat) }
+let logger = Logger(label: "linkerd2_proxy")
 for key in config.unknownKeys { logger.warning("Unknown configuration key", metadata: ["key": "\(key)"]) }
+for warning in config.warnings { logger.warning("\(warning)") }
 
 let group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
 let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)

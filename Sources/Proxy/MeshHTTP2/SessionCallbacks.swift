@@ -111,7 +111,10 @@ private func received(_ frame: UnsafePointer<nghttp2_frame>, _ session: OpaquePo
         unsafe core.pointee.countSettings()
         unsafe core.pointee.events.append(.settings)
     case NGHTTP2_PING.rawValue:
-        guard UInt32(header.flags) & NGHTTP2_FLAG_ACK.rawValue != 0 else { return }
+        guard UInt32(header.flags) & NGHTTP2_FLAG_ACK.rawValue != 0 else {
+            unsafe core.pointee.countPing()
+            return
+        }
         let data = unsafe frame.pointee.ping.opaque_data
         let value = unsafe withUnsafeBytes(of: data) { unsafe $0.loadUnaligned(as: UInt64.self) }
         unsafe core.pointee.events.append(.pong(UInt64(bigEndian: value)))
@@ -133,6 +136,10 @@ extension SessionCore {
         if unsafe isServer, unsafe !peerResets.take(nowNanoseconds: nowNanoseconds) {
             unsafe isFlooded = true
         }
+    }
+
+    mutating func countPing() {
+        if unsafe !pingFrames.take(nowNanoseconds: nowNanoseconds) { unsafe isFlooded = true }
     }
 
     mutating func countSettings() {

@@ -37,6 +37,7 @@ import NIOCore
     var causedResets: TokenBucket
     var settingsFrames: TokenBucket
     var emptyDataFrames: TokenBucket
+    var pingFrames: TokenBucket
 
     /// The arena is drained before it grows past this between two events.
     static let arenaBytesMax = 262_144
@@ -51,6 +52,7 @@ import NIOCore
         unsafe causedResets = TokenBucket(limits.causedResets)
         unsafe settingsFrames = TokenBucket(limits.settingsFrames)
         unsafe emptyDataFrames = TokenBucket(limits.emptyDataFrames)
+        unsafe pingFrames = TokenBucket(limits.pingFrames)
     }
 
     // MARK: Receiving

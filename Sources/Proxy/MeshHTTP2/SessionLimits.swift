@@ -31,6 +31,9 @@ public struct SessionLimits: Sendable, Equatable {
     public var causedResets = Rate(burst: 200, perSecond: 20)
     /// SETTINGS frames; the connection ends when the bucket is empty.
     public var settingsFrames = Rate(burst: 100, perSecond: 10)
+    /// PING frames; the connection ends when the bucket is empty. Honest clients that measure round trips send many
+    /// while they download, so this is generous: it only bounds the work that pings make.
+    public var pingFrames = Rate(burst: 5_000, perSecond: 500)
     /// DATA frames with neither bytes nor END_STREAM, which cost work and carry nothing.
     public var emptyDataFrames = Rate(burst: 1_000, perSecond: 100)
     /// HPACK dynamic table that we use towards the peer, in bytes. A search of it was the top of a naive

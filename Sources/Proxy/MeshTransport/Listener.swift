@@ -20,7 +20,7 @@ package struct Listener: Sendable {
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<Listener> {
         var bootstrap = ServerBootstrap(group: loops)
-            .serverChannelOption(.backlog, value: SocketSettings.backlogMax)
+            .serverChannelOption(.backlog, value: settings.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

@@ -8,10 +8,13 @@ package struct SocketSettings: Sendable, Equatable {
     package var keepAlive: Duration?
     /// TCP_USER_TIMEOUT; `nil` leaves the kernel's default.
     package var userTimeout: Duration?
+    /// Connections the kernel keeps until they are accepted; for listeners only.
+    package var backlog: Int32
 
-    package init(keepAlive: Duration? = nil, userTimeout: Duration? = nil) {
+    package init(keepAlive: Duration? = nil, userTimeout: Duration? = nil, backlog: Int32 = 1_024) {
         self.keepAlive = keepAlive
         self.userTimeout = userTimeout
+        self.backlog = backlog
     }
 
     /// One read's buffer, which its connection keeps: 512 bytes hold the small messages of most, and a full read
@@ -22,8 +25,6 @@ package struct SocketSettings: Sendable, Equatable {
     /// Bytes queued towards a slow peer before the other side is no longer read, and when reading starts
     /// again.
     package static let writeQueueBytes = ChannelOptions.Types.WriteBufferWaterMark(low: 32_768, high: 131_072)
-    /// Listen backlog.
-    package static let backlogMax: Int32 = 1_024
 
     /// Channel options as (level, name, value) of `setsockopt`; TCP_NODELAY always.
     var socketOptions: [(option: ChannelOptions.Types.SocketOption, value: Int)] {

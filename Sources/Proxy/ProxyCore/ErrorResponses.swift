@@ -20,6 +20,7 @@ extension ProxyError.Kind {
     package var response: ErrorResponse {
         switch self {
         case .malformedRequest: .make(400, "Bad Request", grpc: 13, closes: true, "unexpected")
+        case .headTimedOut: .make(408, "Request Timeout", grpc: 4, closes: true, "unexpected")
         case .connectFailed: .make(502, "Bad Gateway", grpc: 14, closes: true, "i/o")
         case .connectTimedOut: .make(504, "Gateway Timeout", grpc: 14, closes: true, "i/o")
         case .upstreamClosed: .make(502, "Bad Gateway", grpc: 14, closes: true, "i/o")

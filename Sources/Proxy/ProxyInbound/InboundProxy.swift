@@ -60,11 +60,15 @@ final class InboundLoop {
     private var passthroughNames: Set<String> = []
     private let profiles: InboundProfiles
     private var isSweeping = false
+    private var openCount = 0
+    private var policy: InboundPolicy
 
-    /// Where, and how it is reached.
+    /// Where, how it is reached, and as whom.
     private struct TargetKey: Hashable {
         let address: SocketAddress
         let tls: InboundTLS
+        /// The authorization that lets the client in; `nil` when none does.
+        let authorization: String?
     }
 
     /// Names of other people's TLS counted apart on one loop; further ones share the label `other`.
@@ -76,6 +80,8 @@ final class InboundLoop {
     ) {
         profiles = InboundProfiles(config: config, loop: proxy, discovery: discovery, logger: logger)
         self.config = config
+        policy = config.policy
+        policy.trustsLoopback = config.trustsInboundLoopback
         self.proxy = proxy
         self.originalDestination = originalDestination
         self.logger = logger
@@ -88,14 +94,22 @@ final class InboundLoop {
             throw ProxyError(.unexpected, "no original destination")
         }
         try check(address, channel)
-        guard !isOpaque(address) else { return try start(channel, target(address, .none(.portSkipped))) }
+        let client = channel.remoteAddress
+        guard openCount < config.inbound.connectionsMax else {
+            let error = ProxyError(.loadShed, "too many connections")
+            target(address, .none(.noTLSFromRemote), client).countTCP(error)
+            throw error
+        }
+        openCount += 1
+        channel.closeFuture.assumeIsolated().whenComplete { [self] _ in openCount -= 1 }
+        guard !isOpaque(address) else { return try start(channel, target(address, .none(.portSkipped), client)) }
         guard let identity = proxy.identity else {
-            return try start(channel, target(address, .none(.noTLSFromRemote)))
+            return try start(channel, target(address, .none(.noTLSFromRemote), client))
         }
         try MeshTLSAccept.serve(
             channel, identity: identity, timeout: config.inbound.detectTimeout,
-            failed: { [self] error in target(address, .none(.noTLSFromRemote)).countTCP(error) },
-            decided: { [self] tls, _ in try start(channel, target(address, bounded(tls))) })
+            failed: { [self] error in target(address, .none(.noTLSFromRemote), client).countTCP(error) },
+            decided: { [self] tls, _ in try start(channel, target(address, bounded(tls), client)) })
     }
 
     /// Serves what the connection carries, TLS of ours already taken off.
@@ -132,12 +146,12 @@ final class InboundLoop {
         }
     }
 
-    private func target(_ address: SocketAddress, _ tls: InboundTLS) -> InboundTarget {
-        let key = TargetKey(address: address, tls: tls)
+    private func target(_ address: SocketAddress, _ tls: InboundTLS, _ client: SocketAddress?) -> InboundTarget {
+        let authorization = policy.authorization(of: client, isIdentified: tls.clientID != nil)
+        let key = TargetKey(address: address, tls: tls, authorization: authorization)
         if let known = targets[key] { return known }
         let made = InboundTarget(
-            address: address, loop: proxy, settings: config.inbound.endpoint,
-            suffixes: config.profileSuffixes, tls: tls)
+            address: address, loop: proxy, config: config, tls: tls, authorization: authorization)
         targets[key] = made
         sweepLater()
         return made
@@ -185,6 +199,10 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     var emitsInformationalHeaders: Bool { target.tls.clientID != nil }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
+        target.requestDecision.increment()
+        guard target.isAuthorized else {
+            return .reject(ProxyError(.unauthorized, "unauthorized request on route"))
+        }
         let endpoint = endpoint(named: authority)
         guard let settled = knownRoutes?.whenSettled() else { return .forward(endpoint) }
         let promise = endpoint.loop.makePromise(of: EndpointHandle.self)
@@ -208,7 +226,13 @@ final class InboundPlan: ConnectionPlan, RequestStack {
         return endpoint
     }
 
-    func routeOpaque() -> RouteDecision { .forward(target.namelessEndpoint()) }
+    func routeOpaque() -> RouteDecision {
+        target.connectionDecision().increment()
+        guard target.isAuthorized else {
+            return .reject(ProxyError(.unauthorized, "unauthorized connection on default/\(target.serverName)"))
+        }
+        return .forward(target.namelessEndpoint())
+    }
 
     func failed(with error: ProxyError) { target.countHTTP(error) }
     func connectionFailed(with error: ProxyError) { target.countTCP(error) }

@@ -6,10 +6,6 @@ import ProxyCore
 /// One port of the workload, and one way of reaching it, as one event loop sees them: the endpoint per name that
 /// clients use for it.
 final class InboundTarget {
-    /// Distinct names counted apart per port and loop; requests under further names share the nameless
-    /// series.
-    static let namesMax = 100
-
     let address: SocketAddress
     /// Sockets accepted from peers for this port.
     let source: TransportMetrics
@@ -19,6 +15,8 @@ final class InboundTarget {
     private let loop: ProxyLoop
     private let settings: EndpointSettings
     private let suffixes: [String]
+    /// Distinct names counted apart; requests under further names share the nameless series.
+    private let namesMax: Int
     private let destination: TransportMetrics
     /// How clients reach it: their identity, or why there is none.
     let tls: InboundTLS
@@ -28,19 +26,35 @@ final class InboundTarget {
     private var nameless: EndpointHandle?
     private let httpErrors: InboundErrors
 
+    /// Whether policy lets these clients in.
+    let isAuthorized: Bool
+    /// What policy is called here.
+    let serverName: String
+    /// `inbound_http_authz_allow_total`, or `…_deny_total`.
+    let requestDecision: Counter
+    private let server: String
+    private let granted: String
+
+    /// - Parameter authorization: the one that lets these clients in; `nil` when none does.
     init(
-        address: SocketAddress, loop: ProxyLoop, settings: EndpointSettings, suffixes: [String],
-        tls: InboundTLS
+        address: SocketAddress, loop: ProxyLoop, config: ProxyConfig, tls: InboundTLS, authorization: String?
     ) {
         self.address = address
         self.loop = loop
-        self.settings = settings
-        self.suffixes = suffixes
+        settings = config.inbound.endpoint
+        suffixes = config.profileSuffixes
+        namesMax = config.metricsAuthoritiesMax
         self.tls = tls
         tlsLabels = loop.identity == nil ? SeriesLabels.tlsDisabled : tls.labels
         idleSince = .now()
+        isAuthorized = authorization != nil
+        serverName = config.policy.policy.rawValue
         let target = SeriesLabels.target(address)
-        let server = SeriesLabels.defaultServer(port: address.port ?? 0)
+        server = config.policy.serverLabels(port: address.port ?? 0)
+        granted = authorization.map { "," + config.policy.authorizationLabels($0) } ?? ""
+        requestDecision = loop.metrics.counter(
+            isAuthorized ? .inboundHTTPAuthzAllow : .inboundHTTPAuthzDeny,
+            labels: "\(target),\(server),\(InboundPolicy.routeLabels)\(granted),\(tlsLabels)")
         source = loop.metrics.transport(
             labels: "direction=\"inbound\",peer=\"src\",\(target),\(tlsLabels),\(server)")
         destination = loop.metrics.transport(
@@ -48,11 +62,18 @@ final class InboundTarget {
         httpErrors = InboundErrors(loop: loop, target: target, server: server)
     }
 
+    /// `inbound_tcp_authz_allow_total`, or `…_deny_total`; made for the connections that are not HTTP.
+    func connectionDecision() -> Counter {
+        loop.metrics.counter(
+            isAuthorized ? .inboundTCPAuthzAllow : .inboundTCPAuthzDeny,
+            labels: "\(SeriesLabels.target(address)),\(server)\(granted),\(tlsLabels)")
+    }
+
     /// The endpoint that requests under `name` go to: always the original address, with counters of its own
     /// for names of the cluster.
     func endpoint(named name: String) -> EndpointHandle {
         if let known = named[name] { return known }
-        guard named.count < Self.namesMax, let authority = Authority(name), authority.isUnder(suffixes) else {
+        guard named.count < namesMax, let authority = Authority(name), authority.isUnder(suffixes) else {
             return namelessEndpoint()
         }
         let made = makeEndpoint(label: authority.label)
@@ -90,7 +111,7 @@ final class InboundTarget {
     private func makeEndpoint(label: String?) -> EndpointHandle {
         let labels =
             "direction=\"inbound\",\(SeriesLabels.authority(label))\(SeriesLabels.target(address)),\(tlsLabels),"
-            + SeriesLabels.defaultServer(port: address.port ?? 0)
+            + "\(server),\(InboundPolicy.routeLabels)\(granted)"
         return EndpointHandle(
             address: address, loop: loop.loop, metrics: loop.metrics.requests(labels: labels),
             transport: destination, settings: settings, clientID: tls.clientID)
@@ -104,6 +125,8 @@ private struct InboundErrors {
     let server: String
 
     func count(_ error: ProxyError, _ family: CounterFamily) {
+        // What policy keeps out has families of its own.
+        if error.kind == .unauthorized { return }
         let label = error.kind.response.metricLabel
         let rest = family == .inboundHTTPErrors ? "\(target),\(server)" : target
         loop.metrics.counter(family, labels: "error=\"\(label)\",\(rest)").increment()

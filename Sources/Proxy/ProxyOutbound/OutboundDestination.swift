@@ -94,13 +94,13 @@ final class OutboundDestination {
     func whenResolved() -> EventLoopFuture<Void>? {
         guard case .resolving = route else { return nil }
         let promise = loop.loop.makePromise(of: Void.self)
-        guard resolved.count < settings.side.queueMax else {
+        guard resolved.count < settings.side.tcpQueueMax else {
             promise.fail(ProxyError(.loadShed, "service unavailable"))
             return promise.futureResult
         }
         resolved.append(promise)
         // A promise completes once; failing a resolved one would be an error, so the list decides.
-        loop.loop.assumeIsolated().scheduleTask(in: settings.side.failFastTimeout) { [weak self] in
+        loop.loop.assumeIsolated().scheduleTask(in: settings.side.tcpFailFastTimeout) { [weak self] in
             self?.giveUp(promise)
         }
         return promise.futureResult

@@ -64,6 +64,7 @@ final class OutboundLoop {
     private var destinations: [SocketAddress: OutboundDestination] = [:]
     private var named: [String: OutboundDestination] = [:]
     private var isSweeping = false
+    private var openCount = 0
 
     init(
         config: ProxyConfig, proxy: ProxyLoop, discovery: (any DestinationSource)?,
@@ -89,6 +90,14 @@ final class OutboundLoop {
         if address.isLoopback, !allowsLoopback {
             throw ProxyError(.loop, "Outbound proxy cannot initiate connections on the loopback interface")
         }
+        guard openCount < settings.side.connectionsMax else {
+            let error = ProxyError(.loadShed, "too many connections")
+            let labels = "\(SeriesLabels.target(address)),error=\"\(error.kind.response.metricLabel)\""
+            proxy.metrics.counter(.outboundTCPErrors, labels: labels).increment()
+            throw error
+        }
+        openCount += 1
+        channel.closeFuture.assumeIsolated().whenComplete { [self] _ in openCount -= 1 }
         let destination = destination(for: address)
         destination.connectionOpened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in destination.connectionClosed() }

@@ -22,19 +22,20 @@ final class ProxyFixture: Sendable {
         let address = Mutex<SocketAddress?>(nil)
     }
 
-    private init(config: ProxyConfig) {
+    private init(config: ProxyConfig, log: String) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
         adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         destination = Destination()
         runtime = ProxyRuntime(
             config: config, group: group, adminGroup: adminGroup, environment: ["A": "1"],
-            logFilter: LogFilter("off"),
+            logFilter: LogFilter(log),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// Starts a proxy, runs `body`, and ends everything.
     static func run(
-        _ environment: [String: String] = [:], _ body: (ProxyFixture) async throws -> Void
+        _ environment: [String: String] = [:], log: String = "error,linkerd=off",
+        adjust: (inout ProxyConfig) -> Void = { _ in }, _ body: (ProxyFixture) async throws -> Void
     ) async throws {
         var variables = [
             "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "127.0.0.1:0",
@@ -47,7 +48,8 @@ final class ProxyFixture: Sendable {
         variables.merge(environment) { $1 }
         var config = try ProxyConfig(from: DictionarySource(variables), coresAvailable: 4)
         config.allowsOutboundLoopback = true
-        let fixture = ProxyFixture(config: config)
+        adjust(&config)
+        let fixture = ProxyFixture(config: config, log: log)
         do {
             try await fixture.start(config)
             try await body(fixture)
@@ -110,18 +112,24 @@ final class ProxyFixture: Sendable {
         return (String(text[..<split.upperBound]), String(text[split.upperBound...]))
     }
 
-    /// The sum of a family's samples that carry all the labels; zero when there is none.
+    /// The sum of a family's samples that carry all the labels; zero when there is none. What the admin port
+    /// counts about itself is left out, unless `target_port` is asked for.
     func metric(_ name: String, _ labels: [String: String] = [:]) async throws -> Double {
         let bytes = Array(try await admin("/metrics").body.utf8)
+        let adminPort = "\(runtime.adminAddress?.port ?? 0)"
         var parser = ExpositionParser()
         var sum = 0.0
         parser.forEachSample(in: bytes) { sample in
             guard ExpositionParser.text(of: sample.name, in: bytes) == name else { return }
             let found = ExpositionParser.labels(of: sample, in: bytes)
+            if labels["target_port"] == nil, found["target_port"] == adminPort { return }
             if labels.allSatisfy({ found[$0.key] == $0.value }) { sum += sample.value }
         }
         return sum
     }
+
+    /// The whole scrape as text.
+    func scrape() async throws -> String { try await admin("/metrics").body }
 
     private func admin(_ path: String) async throws -> (head: String, body: String) {
         try await admin("GET", path)

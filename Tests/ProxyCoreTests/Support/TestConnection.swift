@@ -87,6 +87,7 @@ final class TestConnection: Sendable {
 
     /// Everything received and not yet taken.
     var received: String { state.withLock { String(decoding: $0.bytes, as: UTF8.self) } }
+    var receivedBytes: [UInt8] { state.withLock { $0.bytes } }
     var receivedCount: Int { state.withLock { $0.bytes.count } }
     var isInputClosed: Bool { state.withLock { $0.isInputClosed } }
 

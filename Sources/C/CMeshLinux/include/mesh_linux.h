@@ -83,6 +83,9 @@ int mesh_wait(int pid, struct mesh_exit *ended);
 /// Wall-clock time.
 void mesh_now(int64_t *seconds, int32_t *nanoseconds);
 
+/// Number of the calling thread, as the kernel counts processes and threads.
+int mesh_thread_id(void);
+
 /// Passes `fd` with one byte of data over a unix stream socket, and receives it on the other side (close-on-exec).
 int mesh_send_descriptor(int socket, int fd);
 int mesh_receive_descriptor(int socket);

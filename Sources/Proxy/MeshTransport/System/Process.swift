@@ -1,5 +1,6 @@
 // The process itself: its environment, its output, its end.
 
+import CMeshLinux
 import Glibc
 
 /// The environment.
@@ -46,8 +47,10 @@ package enum ProcessOutput {
     /// Writes one line to standard output in one piece.
     package static func writeLine(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
 
-    static func write(_ text: String, to descriptor: CInt) {
-        var bytes = Array(text.utf8)[...]
+    static func write(_ text: String, to descriptor: CInt) { write(Array(text.utf8), to: descriptor) }
+
+    static func write(_ whole: [UInt8], to descriptor: CInt) {
+        var bytes = whole[...]
         while !bytes.isEmpty {
             // SAFETY: the slice's storage is valid during the call.
             let count = unsafe bytes.withUnsafeBytes {
@@ -66,4 +69,16 @@ package enum ProcessEnd {
         ProcessOutput.write(message + "\n", to: STDERR_FILENO)
         Glibc.exit(code)
     }
+}
+
+/// The calling thread.
+package enum ProcessThread {
+    /// Counts from 1, the main thread: Linux gives a process's threads consecutive numbers while nothing else
+    /// starts, so the distance is small, stable and unique. For log lines only.
+    package static var number: Int { max(1, Int(mesh_thread_id()) - Int(getpid()) + 1) }
+}
+
+extension ProcessOutput {
+    /// Writes bytes to standard error. Blocks while nobody reads them.
+    package static func writeError(_ bytes: [UInt8]) { write(bytes, to: STDERR_FILENO) }
 }

@@ -10,6 +10,9 @@ package struct ProcessStatistics: Sendable {
     package var openDescriptors: UInt64 = 0
     package var descriptorsMax: UInt64 = 0
     package var threadCount: UInt64 = 0
+    /// Bytes of all interfaces of the network namespace but loopback, since they came up.
+    package var networkReceivedBytes: UInt64 = 0
+    package var networkSentBytes: UInt64 = 0
     /// Seconds since the epoch.
     package var startTimeSeconds: Double = 0
 
@@ -32,6 +35,7 @@ package struct ProcessStatistics: Sendable {
             statistics.residentBytes = (UInt64(fields[21]) ?? 0) * pageBytes
         }
         statistics.openDescriptors = ProcFile.openDescriptors()
+        (statistics.networkReceivedBytes, statistics.networkSentBytes) = ProcFile.networkBytes()
         var limit = rlimit()
         // SAFETY: `limit` outlives the call and is the structure it fills.
         if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
@@ -61,6 +65,20 @@ private enum ProcFile {
             return nil
         }
         return Double(line.dropFirst(6))
+    }
+
+    /// Two lines of heading, then one for each interface: its name, a colon, sixteen counters; the first is bytes
+    /// received and the ninth bytes sent.
+    static func networkBytes() -> (received: UInt64, sent: UInt64) {
+        var sum = (received: UInt64(0), sent: UInt64(0))
+        for line in (text("/proc/self/net/dev") ?? "").split(separator: "\n").dropFirst(2) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            let numbers = line[line.index(after: colon)...].split(separator: " ").map { UInt64($0) ?? 0 }
+            guard line[..<colon].drop(while: { $0 == " " }) != "lo", numbers.count > 8 else { continue }
+            sum.received &+= numbers[0]
+            sum.sent &+= numbers[8]
+        }
+        return sum
     }
 
     static func openDescriptors() -> UInt64 {

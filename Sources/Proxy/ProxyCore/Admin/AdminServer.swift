@@ -1,5 +1,5 @@
 // The admin port: probes, metrics, log level, shutdown. On a loop of its own, so that a busy data plane never
-// fails a probe. Source: `spec/proxy.md` 8.
+// fails a probe. It speaks HTTP/1 and HTTP/2, and counts itself as inbound traffic. Source: `spec/proxy.md` 8.
 
 import MeshMetrics
 package import MeshTransport
@@ -13,142 +13,159 @@ package struct AdminState: Sendable {
     /// Whether `/ready` says so.
     package let isReady: @Sendable () -> Bool
     /// The log filter in force.
-    package let logFilter: @Sendable () -> String
-    /// Replaces the log filter; `false` when the text is none.
-    package let setLogFilter: @Sendable (String) -> Bool
+    package let log: LogFilter
     /// Starts the drain.
     package let shutdown: @Sendable () -> Void
     /// Whether `/shutdown` exists.
     package let isShutdownEnabled: Bool
     /// The environment, as `/env.json` shows it.
     package let environment: [String: String]
+    /// Who may ask.
+    package let policy: InboundPolicy
 
     package init(
-        metrics: MetricsRegistry, isReady: @escaping @Sendable () -> Bool,
-        logFilter: @escaping @Sendable () -> String, setLogFilter: @escaping @Sendable (String) -> Bool,
-        shutdown: @escaping @Sendable () -> Void, isShutdownEnabled: Bool, environment: [String: String]
+        metrics: MetricsRegistry, isReady: @escaping @Sendable () -> Bool, log: LogFilter,
+        shutdown: @escaping @Sendable () -> Void, isShutdownEnabled: Bool, environment: [String: String],
+        policy: InboundPolicy
     ) {
         self.metrics = metrics
         self.isReady = isReady
-        self.logFilter = logFilter
-        self.setLogFilter = setLogFilter
+        self.log = log
         self.shutdown = shutdown
         self.isShutdownEnabled = isShutdownEnabled
         self.environment = environment
+        self.policy = policy
     }
+}
+
+/// Bounds of the admin port, so that nobody can starve probes through it.
+package enum AdminLimits {
+    /// Connections open at once; further ones are closed as they come.
+    package static let connectionsMax = 256
+    /// A request with its body; more is 413, or the end of the connection when not even the head fits.
+    package static let requestBytesMax = 65_536
+    /// How long the first bytes may take.
+    package static let detectTimeout = TimeAmount.seconds(1)
+    /// How long a request may take to arrive from its first byte on.
+    package static let requestTimeout = TimeAmount.seconds(10)
+    /// How long a connection may be idle between requests; longer than any usual scrape interval.
+    package static let idleTimeout = TimeAmount.seconds(300)
+    /// HTTP/2 streams open at once.
+    package static let streamsMax = 32
 }
 
 /// The admin server.
 package enum AdminServer {
     /// Binds and serves until the listener is closed.
     package static func bind(
-        _ address: SocketAddress, loops: any EventLoopGroup, state: AdminState
+        _ address: SocketAddress, loops: any EventLoopGroup, shards: LoopLocal<ProxyLoop>, state: AdminState
     ) -> EventLoopFuture<Listener> {
         Listener.bind(address, loops: loops, settings: SocketSettings()) { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(AdminHandler(state: state))
+                guard let loop = shards.value(on: channel.eventLoop), loop.drain.openCount < AdminLimits.connectionsMax
+                else { throw ProxyError(.loadShed, "too many admin connections") }
+                let held = HeldDrain()
+                loop.drain.add(held)
+                channel.closeFuture.assumeIsolated().whenComplete { _ in loop.drain.remove(held) }
+                try accept(channel, loop, state)
             }
         }
         .flatMap { listener in listener.accept().map { listener } }
     }
+
+    /// Mesh TLS for this proxy ends here, as on any inbound port; bytes that do not say which HTTP they are come
+    /// from a proxy then, and HTTP/2 is what proxies speak.
+    private static func accept(_ channel: any Channel, _ loop: ProxyLoop, _ state: AdminState) throws {
+        guard let identity = loop.identity else {
+            return try serve(channel, AdminConnection(channel, .none(.noTLSFromRemote), loop, state), fallback: .http1)
+        }
+        try MeshTLSAccept.serve(
+            channel, identity: identity, timeout: AdminLimits.detectTimeout, failed: { _ in },
+            decided: { tls, _ in
+                guard !tls.isPassthrough else { throw ProxyError(.malformedRequest, "TLS for somebody else") }
+                let fallback: WireProtocol = tls == .none(.noTLSFromRemote) ? .http1 : .http2
+                try serve(channel, AdminConnection(channel, tls, loop, state), fallback: fallback)
+            })
+    }
+
+    /// Finds out which HTTP it is; `fallback` is for bytes that do not say.
+    private static func serve(_ channel: any Channel, _ connection: AdminConnection, fallback: WireProtocol) throws {
+        connection.transport.opened()
+        let detector = DetectHandler(timeout: AdminLimits.detectTimeout, transport: connection.transport) {
+            wire, context in
+            let pipeline = context.pipeline.syncOperations
+            if (wire == .opaque ? fallback : wire) == .http2 {
+                try pipeline.addHandler(AdminHTTP2Handler(connection), position: .after(context.handler))
+            } else {
+                try pipeline.addHandler(AdminHTTP1Handler(connection), position: .after(context.handler))
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(detector)
+    }
 }
 
-/// A small HTTP/1 server: one request at a time, bodies up to a bound, answers built whole.
-final class AdminHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+/// One accepted admin connection: who it is, and the series it counts in. Loop-bound.
+final class AdminConnection {
+    let state: AdminState
+    /// Counters of the accepted socket.
+    let transport: TransportMetrics
+    private let requests: RequestMetrics
+    private let decision: Counter
+    private let isAllowed: Bool
+    private let isFromLoopback: Bool
 
-    private static let requestBytesMax = 65_536
-
-    private let state: AdminState
-    private var input = ByteBuffer()
-    private var parser = HTTP1RequestParser(rules: [])
-    private var isBusy = false
-
-    init(state: AdminState) {
+    init(_ channel: any Channel, _ security: InboundTLS, _ loop: ProxyLoop, _ state: AdminState) {
         self.state = state
+        let tls = loop.identity == nil ? SeriesLabels.tlsDisabled : security.labels
+        let metrics = MetricsShard()
+        isFromLoopback = channel.remoteAddress?.isLoopback ?? false
+        let port = channel.localAddress?.port ?? 0
+        let target = channel.localAddress.map(SeriesLabels.target) ?? ""
+        let policy = state.policy
+        let server = policy.serverLabels(port: port)
+        transport = metrics.transport(labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")
+        let authorization = policy.authorization(of: channel.remoteAddress, isIdentified: security.clientID != nil)
+        isAllowed = authorization != nil
+        let granted = authorization.map { "," + policy.authorizationLabels($0) } ?? ""
+        requests = metrics.requests(
+            labels: "direction=\"inbound\",\(target),\(tls),\(server),\(InboundPolicy.routeLabels)\(granted)")
+        let family: CounterFamily = isAllowed ? .inboundHTTPAuthzAllow : .inboundHTTPAuthzDeny
+        decision = metrics.counter(
+            family, labels: "\(target),\(server),\(InboundPolicy.routeLabels)\(granted),\(tls)")
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var buffer = unwrapInboundIn(data)
-        input.writeBuffer(&buffer)
-        guard input.readableBytes <= Self.requestBytesMax else {
-            context.close(promise: nil)
-            return
+    /// A request with its target; fields and body are added by the handler.
+    func request(method: String, target: String) -> AdminRequest {
+        AdminRequest(method: method, target: target, isFromLoopback: isFromLoopback)
+    }
+
+    /// Answers and counts. Completes on the loop; never fails.
+    func answer(_ request: AdminRequest, on loop: any EventLoop) -> EventLoopFuture<AdminResponse> {
+        requests.requestStarted()
+        decision.increment()
+        let (state, isAllowed) = (state, isAllowed)
+        let started = NIODeadline.now().uptimeNanoseconds
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let answering = loop.makeFutureWithTask { () async -> AdminResponse in
+            guard isAllowed else { return AdminResponse(status: 403) }
+            return await AdminRoutes.answer(request, state)
         }
-        serve(context)
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? ChannelEvent, event == .inputClosed, !isBusy { context.close(promise: nil) }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.close(promise: nil)
-    }
-
-    private func serve(_ context: ChannelHandlerContext) {
-        guard !isBusy else { return }
-        do {
-            guard let (request, keepsConnection) = try nextRequest(context) else { return }
-            isBusy = true
-            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            let state = state
-            let answer = context.eventLoop.makeFutureWithTask { await AdminRoutes.answer(request, state) }
-            answer.whenComplete { result in
-                let (handler, context) = bound.value
-                handler.isBusy = false
-                let response = (try? result.get()) ?? AdminResponse(status: 500)  // Routes never throw.
-                let bytes = response.bytes(isHead: request.method == "HEAD", keepsConnection: keepsConnection)
-                if keepsConnection {
-                    context.writeAndFlush(handler.wrapOutboundOut(bytes), promise: nil)
-                    handler.serve(context)
-                } else {
-                    let channel = context.channel
-                    let flushed = context.eventLoop.makePromise(of: Void.self)
-                    flushed.futureResult.whenComplete { _ in channel.close(promise: nil) }
-                    context.writeAndFlush(handler.wrapOutboundOut(bytes), promise: flushed)
-                }
-            }
-        } catch {
-            let bytes = AdminResponse(status: 400).bytes(isHead: false, keepsConnection: false)
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-            context.close(promise: nil)
+        return answering.map { response in
+            bound.value.count(response.status, since: started)
+            return response
         }
     }
 
-    /// The next whole request with its body; `nil` when it is not there yet.
-    private func nextRequest(
-        _ context: ChannelHandlerContext
-    ) throws(HTTP1ParseError) -> (request: AdminRequest, keepsConnection: Bool)? {
-        let received = input
-        let bytes = received.readableBytesUInt8Span
-        guard bytes.count > 0, try parser.parse(bytes) else { return nil }
-        var reader = HTTP1BodyReader(parser.framing)
-        let bodyBytes = try reader.consume(bytes, from: parser.headBytes)
-        guard reader.isDone else {
-            if parser.expectsContinue {
-                context.writeAndFlush(
-                    wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
-            }
-            return nil
-        }
-        func text(_ range: Range<Int>) -> String {
-            received.getString(at: received.readerIndex + range.lowerBound, length: range.count) ?? ""
-        }
-        let target = text(parser.target)
-        let acceptsGzip = text(0..<parser.headBytes).lowercased().split(separator: "\r\n").contains {
-            $0.hasPrefix("accept-encoding:") && $0.contains("gzip")
-        }
-        let request = AdminRequest(
-            method: text(parser.methodText), path: String(target.prefix { $0 != "?" }),
-            query: String(target.drop { $0 != "?" }.dropFirst()),
-            body: text(parser.headBytes..<parser.headBytes + bodyBytes),
-            isFromLoopback: context.remoteAddress?.isLoopback ?? false,
-            acceptsGzip: acceptsGzip)
-        let keeps = parser.keepsConnection
-        input.moveReaderIndex(forwardBy: parser.headBytes + bodyBytes)
-        input.discardReadBytes()
-        return (request, keeps)
+    /// Counts an answer that no route gave.
+    func countRefusal(_ status: Int) {
+        requests.requestStarted()
+        count(status, since: NIODeadline.now().uptimeNanoseconds)
+    }
+
+    private func count(_ status: Int, since started: UInt64) {
+        requests.responseHead(
+            status: status, latencyNanoseconds: NIODeadline.now().uptimeNanoseconds &- started)
+        requests.responseEnded(
+            status: status, grpcStatus: nil, isFailure: Classification.of(status: status, grpcStatus: nil) == .failure)
     }
 }

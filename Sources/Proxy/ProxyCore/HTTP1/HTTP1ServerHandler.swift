@@ -52,6 +52,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
     private(set) var authority = AuthorityMemo()
     private var errno: CInt = 0
     private var incompleteBytes = 0
+    private let headTimeout: TimeAmount
+    /// Runs while a head has begun and not ended: a client that drips one in holds nothing for long.
+    private var headTimer: Scheduled<Void>?
     private var isUpstreamFull = false
     private var isReading = true
     private var isInRead = false
@@ -61,6 +64,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         self.stack = stack
         self.transport = transport
         self.drain = drain
+        headTimeout = limits.headTimeout
         var rules: HTTP1FieldRules =
             stack.direction == .inbound ? .dropsClientID : [.dropsCanonicalName, .takesRequiredID]
         if stack.requestName == .override { rules.insert(.takesOverride) }
@@ -116,6 +120,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         self.context = nil
         linger?.cancel()
         linger = nil
+        stopHeadTimer()
         drain.remove(self)
         guard phase != .detached else { return }
         transport.closed(errno: errno)
@@ -140,7 +145,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
         while true {
             switch phase {
             case .head:
-                guard input.readableBytes > 0, parseHead() else { return }
+                guard input.readableBytes > 0 else { return }
+                guard parseHead() else { return startHeadTimer() }
+                stopHeadTimer()
                 startExchange()
             case .streaming:
                 guard !exchange.isRequestDone, input.readableBytes > 0 else { return }
@@ -155,6 +162,19 @@ package final class HTTP1ServerHandler: ConnectionServer {
             case .routing, .closing, .detached: return
             }
         }
+    }
+
+    private func startHeadTimer() {
+        guard headTimer == nil, phase == .head, let context else { return }
+        headTimer = context.eventLoop.assumeIsolated().scheduleTask(in: headTimeout) { [weak self] in
+            guard let self, phase == .head else { return }
+            refuse(ProxyError(.headTimedOut, "the request's head did not arrive in time"))
+        }
+    }
+
+    private func stopHeadTimer() {
+        headTimer?.cancel()
+        headTimer = nil
     }
 
     /// - Returns: whether a whole head was parsed.

@@ -6,6 +6,8 @@ import NIOCore
 extension HTTP2ServerHandler {
     /// The client's stream is gone, whole or not: stop the upstream side and settle every account.
     func streamClosed(_ slot: StreamSlot, code: HTTP2ErrorCode) {
+        // A head that broke the protocol resets its stream before anything was said about it.
+        guard slot < streams.count else { return }
         giveBackRequest(slot, streams[slot].requestOwed)
         responseSent(slot, streams[slot].responseOwed)
         if streams[slot].upstreamSlot >= 0 {

@@ -7,7 +7,7 @@ package import NIOCore
 package final class ProxyLoop {
     package let loop: any EventLoop
     /// This loop's share of every series.
-    package let metrics = MetricsShard()
+    package let metrics: MetricsShard
     /// The connections accepted on this loop.
     package let drain: DrainState
     /// Where the balancers' random choices come from.
@@ -16,9 +16,13 @@ package final class ProxyLoop {
     /// Who this proxy is; `nil` when identity is disabled.
     package let identity: ProxyIdentity?
 
-    package init(loop: any EventLoop, identity: ProxyIdentity? = nil) {
+    /// - Parameter seriesMax: label sets per kind of series.
+    package init(
+        loop: any EventLoop, identity: ProxyIdentity? = nil, seriesMax: Int = MetricsShard.seriesMaxDefault
+    ) {
         self.loop = loop
         self.identity = identity
+        metrics = MetricsShard(seriesMax: seriesMax)
         drain = DrainState(loop: loop)
         random = XorShift(seed: .random(in: 1...UInt64.max))
     }

@@ -52,22 +52,30 @@ package final class ProxyRuntime: Sendable {
     package func start(
         _ build: @Sendable (LoopLocal<ProxyLoop>) async throws -> [any ProxySide]
     ) async throws {
-        let identity = identity
-        let loops = try await LoopLocal.make(on: group) { ProxyLoop(loop: $0, identity: identity) }
+        let (identity, seriesMax) = (identity, config.metricsSeriesMax)
+        let loops = try await LoopLocal.make(on: group) {
+            ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
+        }
+        let adminLoops = try await LoopLocal.make(on: adminGroup) {
+            ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
+        }
         let metrics = MetricsRegistry(
-            loops: loops, retainIdle: config.metricsRetainIdle, identity: identity == nil ? nil : identityStatus)
+            [loops, adminLoops], retainIdle: config.metricsRetainIdle,
+            identity: identity == nil ? nil : identityStatus)
         let admin = try await AdminServer.bind(
-            config.adminAddress, loops: adminGroup, state: adminState(metrics)
+            config.adminAddress, loops: adminGroup, shards: adminLoops, state: adminState(metrics)
         ).get()
         state.withLock {
             $0.loops = loops
             $0.admin = admin
         }
-        logger.info("Admin interface", metadata: ["addr": "\(admin.address.endpointText)"])
+        logger.info("Admin interface on \(admin.address.endpointText)")
         var listeners: [Listener] = []
-        for side in try await build(loops) { listeners += try await side.listen() }
-        for listener in listeners {
-            logger.info("Listening", metadata: ["addr": "\(listener.address.endpointText)"])
+        // The lines that Linkerd's users look for, in its order and words.
+        for (side, name) in zip(try await build(loops), ["Inbound", "Outbound"]) {
+            let bound = try await side.listen()
+            for listener in bound { logger.info("\(name) interface on \(listener.address.endpointText)") }
+            listeners += bound
         }
         let bound = listeners
         state.withLock { $0.listeners = bound }
@@ -213,10 +221,9 @@ package final class ProxyRuntime: Sendable {
     }
 
     private func adminState(_ metrics: MetricsRegistry) -> AdminState {
-        let logFilter = logFilter
-        return AdminState(
-            metrics: metrics, isReady: { [self] in isReady }, logFilter: { logFilter.text },
-            setLogFilter: { logFilter.set($0) }, shutdown: { SignalWaiter.requestTermination() },
-            isShutdownEnabled: config.isShutdownEndpointEnabled, environment: environment)
+        AdminState(
+            metrics: metrics, isReady: { [self] in isReady }, log: logFilter,
+            shutdown: { SignalWaiter.requestTermination() },
+            isShutdownEnabled: config.isShutdownEndpointEnabled, environment: environment, policy: config.policy)
     }
 }

@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// Windows, bounds and keep-alive of HTTP/2 connections, from the configuration.
+/// Windows, bounds and keep-alive of HTTP connections, from the configuration; all but one are HTTP/2's.
 package struct HTTP2Limits: Sendable, Equatable {
     /// Bytes in flight per stream.
     package var streamWindowBytes: Int = 65_535
@@ -16,6 +16,9 @@ package struct HTTP2Limits: Sendable, Equatable {
     package var keepAliveInterval: TimeAmount?
     /// Close when a ping is not answered in time.
     package var keepAliveTimeout: TimeAmount = .seconds(3)
+
+    /// How long an HTTP/1 head may take from its first byte to its last.
+    package var headTimeout: TimeAmount = .seconds(60)
 
     package init() {}
 }

@@ -1,6 +1,7 @@
 // All series of one event loop. Built when a stack or endpoint is built, written by the loop alone, copied by
 // the scrape.
 
+import MeshMetrics
 package import MeshTransport
 package import NIOCore
 
@@ -16,24 +17,21 @@ package enum RequestScope: String, Sendable, CaseIterable {
     case control = "control_"
 }
 
-/// A plain counter's family.
+/// A plain counter's family; the raw value is its name in the catalogue.
 package enum CounterFamily: String, Sendable, CaseIterable {
+    case inboundHTTPAuthzAllow = "inbound_http_authz_allow_total"
+    case inboundHTTPAuthzDeny = "inbound_http_authz_deny_total"
+    case inboundTCPAuthzAllow = "inbound_tcp_authz_allow_total"
+    case inboundTCPAuthzDeny = "inbound_tcp_authz_deny_total"
     case inboundHTTPErrors = "inbound_http_errors_total"
     case inboundTCPErrors = "inbound_tcp_errors_total"
     case outboundHTTPErrors = "outbound_http_errors_total"
     case outboundTCPErrors = "outbound_tcp_errors_total"
     case routeRetryable = "route_retryable_total"
+    case folded = "proxy_metrics_folded_total"
 
     /// What `# HELP` says.
-    package var help: String {
-        switch self {
-        case .inboundHTTPErrors: "Inbound HTTP requests that the proxy failed by itself"
-        case .inboundTCPErrors: "Inbound connections that the proxy failed by itself"
-        case .outboundHTTPErrors: "Outbound HTTP requests that the proxy failed by itself"
-        case .outboundTCPErrors: "Outbound connections that the proxy failed by itself"
-        case .routeRetryable: "Failed responses of routes that may be retried, and those for which no budget was left"
-        }
-    }
+    package var help: String { MetricCatalogue.family(rawValue)?.help ?? "" }
 }
 
 /// One counter on one event loop.
@@ -45,10 +43,11 @@ package final class Counter {
 
 /// One loop's share of every series. Bound to its loop.
 package final class MetricsShard {
-    /// Label sets per kind and loop. Beyond it new ones are counted together under `overflowLabels`.
-    package static let seriesMax = 20_000
-    /// The label set that takes what does not fit, so that totals stay true.
-    package static let overflowLabels = "overflow=\"true\""
+    /// Label sets per kind and loop, unless told otherwise.
+    package static let seriesMaxDefault = 20_000
+
+    /// Label sets per kind. Beyond it new ones are folded by `LabelFold`, so that totals stay true.
+    private let seriesMax: Int
 
     private struct Entry<Series: AnyObject> {
         var series: Series
@@ -60,14 +59,15 @@ package final class MetricsShard {
     private var transports: [String: Entry<TransportMetrics>] = [:]
     private var counters: [CounterFamily: [String: Counter]] = [:]
 
-    package init() {}
+    package init(seriesMax: Int = seriesMaxDefault) {
+        self.seriesMax = seriesMax
+    }
 
     /// Request counters for `labels` (rendered, without braces); the same object for the same labels.
     package func requests(labels: String, scope: RequestScope = .endpoint) -> RequestMetrics {
         if let known = requests[scope]?[labels] { return known.series }
-        if requests[scope, default: [:]].count >= Self.seriesMax, labels != Self.overflowLabels {
-            return requests(labels: Self.overflowLabels, scope: scope)
-        }
+        let labels = admit(labels, "requests", count: requests[scope]?.count ?? 0)
+        if let known = requests[scope]?[labels] { return known.series }
         let made = RequestMetrics(labels: labels)
         requests[scope, default: [:]][labels] = Entry(series: made, idleSince: .now())
         return made
@@ -76,20 +76,28 @@ package final class MetricsShard {
     /// Socket counters for `labels`; the same object for the same labels.
     package func transport(labels: String) -> TransportMetrics {
         if let known = transports[labels] { return known.series }
-        if transports.count >= Self.seriesMax, labels != Self.overflowLabels {
-            return transport(labels: Self.overflowLabels)
-        }
+        let labels = admit(labels, "sockets", count: transports.count)
+        if let known = transports[labels] { return known.series }
         let made = TransportMetrics(labels: labels)
         transports[labels] = Entry(series: made, idleSince: .now())
         return made
     }
 
-    /// A counter for `labels`; these never expire, so keep the labels few.
+    /// A counter for `labels`; these never expire.
     package func counter(_ family: CounterFamily, labels: String) -> Counter {
+        if let known = counters[family]?[labels] { return known }
+        let labels = family == .folded ? labels : admit(labels, "counters", count: counters[family]?.count ?? 0)
         if let known = counters[family]?[labels] { return known }
         let made = Counter()
         counters[family, default: [:]][labels] = made
         return made
+    }
+
+    /// The label set to count under: the one asked for, or what is left of it when its kind is full.
+    private func admit(_ labels: String, _ kind: String, count: Int) -> String {
+        guard count >= seriesMax else { return labels }
+        counter(.folded, labels: "kind=\"\(kind)\"").increment()
+        return LabelFold.fold(labels)
     }
 
     /// Copies every number, then forgets series that nobody holds and that have not moved for `retainIdle`.

@@ -7,6 +7,8 @@ package struct ProxyError: Error, Sendable {
     package enum Kind: String, Sendable, CaseIterable {
         /// The client's HTTP was malformed or ambiguous.
         case malformedRequest = "malformed_request"
+        /// The client's HTTP/1 head took too long.
+        case headTimedOut = "head_timed_out"
         /// The endpoint refused the connection, or it broke while connecting.
         case connectFailed = "connect_failed"
         /// The endpoint did not accept within the connect time-out.

@@ -1,19 +1,20 @@
-import MeshMetrics
+package import MeshMetrics
 import MeshModel
 import MeshTransport
 package import NIOCore
 
 /// All loops' series, and what the process says about itself: one scrape.
 package struct MetricsRegistry: Sendable {
-    private let loops: LoopLocal<ProxyLoop>
+    /// The data plane's loops and the admin port's.
+    private let groups: [LoopLocal<ProxyLoop>]
     private let retainIdle: TimeAmount
     private let startedAt: NIODeadline
     private let identity: IdentityStatus?
 
     /// - Parameter identity: `nil` when identity is disabled.
-    package init(loops: LoopLocal<ProxyLoop>, retainIdle: TimeAmount, identity: IdentityStatus? = nil) {
+    package init(_ groups: [LoopLocal<ProxyLoop>], retainIdle: TimeAmount, identity: IdentityStatus? = nil) {
+        self.groups = groups
         self.identity = identity
-        self.loops = loops
         self.retainIdle = retainIdle
         startedAt = .now()
     }
@@ -22,52 +23,66 @@ package struct MetricsRegistry: Sendable {
     package func snapshot() async throws -> MetricsSnapshot {
         let retainIdle = retainIdle
         var sum = MetricsSnapshot()
-        for share in try await loops.map({ $0.metrics.snapshot(retainIdle: retainIdle) }) { sum.merge(share) }
+        for loops in groups {
+            for share in try await loops.map({ $0.metrics.snapshot(retainIdle: retainIdle) }) { sum.merge(share) }
+        }
         return sum
     }
 
     /// The whole exposition.
-    package func exposition() async throws -> [UInt8] {
-        var writer = ExpositionWriter(reservingBytes: 65_536)
+    package func exposition(_ format: ExpositionFormat = .prometheus) async throws -> [UInt8] {
+        var writer = ExpositionWriter(format, reservingBytes: 65_536)
         MetricsRenderer.render(try await snapshot(), into: &writer)
         renderIdentity(into: &writer)
         renderProcess(into: &writer)
+        writer.end()
         return writer.bytes
     }
 
     private func renderIdentity(into writer: inout ExpositionWriter) {
         guard let identity else { return }
-        let (end, count) = ("identity_cert_expiration_timestamp_seconds", "identity_cert_refresh_count")
-        if let validUntil = identity.validUntil {
-            writer.family(end, help: "When this proxy's certificate ends, since the epoch", type: .gauge)
-            writer.sample(end, labelText: "", value: UInt64(clamping: validUntil))
+        if let validUntil = identity.validUntil,
+            let family = MetricCatalogue.family("identity_cert_expiration_timestamp_seconds")
+        {
+            writer.family(family)
+            writer.sample(family.name, labelText: "", value: UInt64(clamping: validUntil))
         }
-        writer.family(count, help: "Certificates received", type: .counter)
-        writer.sample(count, labelText: "", value: identity.refreshCount)
+        guard let family = MetricCatalogue.family("identity_cert_refresh_count") else { return }
+        writer.family(family)
+        writer.sample(family.name, labelText: "", value: identity.refreshCount)
     }
 
     private func renderProcess(into writer: inout ExpositionWriter) {
         let process = ProcessStatistics.current()
-        func gauge(_ name: String, _ help: String, _ value: UInt64) {
-            writer.family(name, help: help, type: .gauge)
+        func sample(_ name: String, _ value: Double) {
+            guard let family = MetricCatalogue.family(name) else { return }
+            writer.family(family)
             writer.sample(name, labelText: "", value: value)
         }
-        writer.family(
-            "process_start_time_seconds", help: "When the process started, since the epoch", type: .gauge)
-        writer.sample("process_start_time_seconds", labelText: "", value: process.startTimeSeconds)
-        writer.family("process_cpu_seconds_total", help: "CPU time, user and system", type: .counter)
-        writer.sample("process_cpu_seconds_total", labelText: "", value: process.cpuSeconds)
-        writer.family("process_uptime_seconds_total", help: "Time since the proxy started", type: .counter)
-        let uptime = Double((NIODeadline.now() - startedAt).nanoseconds) / 1e9
-        writer.sample("process_uptime_seconds_total", labelText: "", value: uptime)
-        gauge("process_open_fds", "Open descriptors", process.openDescriptors)
-        gauge("process_max_fds", "Descriptors allowed", process.descriptorsMax)
-        gauge("process_virtual_memory_bytes", "Virtual memory", process.virtualBytes)
-        gauge("process_resident_memory_bytes", "Resident memory", process.residentBytes)
-        gauge("process_threads", "Threads", process.threadCount)
-        writer.family("proxy_build_info", help: "Which build runs", type: .gauge)
-        writer.sample(
-            "proxy_build_info", labels: [("version", BuildVersion.current), ("vendor", "linkerd-swift")],
-            value: 1 as UInt64)
+        sample("process_start_time_seconds", process.startTimeSeconds)
+        sample("process_cpu_seconds_total", process.cpuSeconds)
+        sample("process_uptime_seconds_total", Double((NIODeadline.now() - startedAt).nanoseconds) / 1e9)
+        sample("process_open_fds", Double(process.openDescriptors))
+        sample("process_max_fds", Double(process.descriptorsMax))
+        sample("process_virtual_memory_bytes", Double(process.virtualBytes))
+        sample("process_resident_memory_bytes", Double(process.residentBytes))
+        sample("process_threads", Double(process.threadCount))
+        sample("process_network_receive_bytes_total", Double(process.networkReceivedBytes))
+        sample("process_network_transmit_bytes_total", Double(process.networkSentBytes))
+        guard let build = MetricCatalogue.family("proxy_build_info") else { return }
+        writer.family(build)
+        let labels = [
+            ("date", ""), ("git_sha", ""), ("profile", Self.profile), ("vendor", "linkerd-swift"),
+            ("version", BuildVersion.current),
+        ]
+        writer.sample(build.name, labels: labels, value: 1 as UInt64)
+    }
+
+    private static var profile: String {
+        #if DEBUG
+            "debug"
+        #else
+            "release"
+        #endif
     }
 }

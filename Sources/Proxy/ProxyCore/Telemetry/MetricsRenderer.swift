@@ -26,15 +26,12 @@ package enum MetricsRenderer {
         guard !entries.isEmpty else { return }
         let sorted = entries.sorted { $0.key < $1.key }
         let prefix = scope.rawValue
-        writer.family("\(prefix)request_total", help: "Requests sent on", type: .counter)
+        open("\(prefix)request_total", in: &writer)
         for (labels, series) in sorted {
             writer.sample("\(prefix)request_total", labelText: labels, value: series.requestTotal)
         }
         if sorted.contains(where: { !$0.value.latencies.isEmpty }) {
-            writer.family(
-                "\(prefix)response_latency_ms",
-                help: "Time from a request's dispatch to its first response byte",
-                type: .histogram)
+            open("\(prefix)response_latency_ms", in: &writer)
         }
         for (labels, series) in sorted {
             for latency in series.latencies {
@@ -45,7 +42,7 @@ package enum MetricsRenderer {
             }
         }
         if sorted.contains(where: { !$0.value.outcomes.isEmpty }) {
-            writer.family("\(prefix)response_total", help: "Responses completed", type: .counter)
+            open("\(prefix)response_total", in: &writer)
         }
         for (labels, series) in sorted {
             for (outcome, count) in series.outcomes.sorted(by: { $0.key.labels < $1.key.labels }) {
@@ -54,23 +51,30 @@ package enum MetricsRenderer {
         }
     }
 
+    /// Opens a family by name; help and type are the catalogue's.
+    private static func open(_ name: String, in writer: inout ExpositionWriter) {
+        if let family = MetricCatalogue.family(name) {
+            writer.family(family)
+        } else {
+            writer.family(name, help: name, type: .untyped)
+        }
+    }
+
     private static func render(
         _ entries: [String: MetricsSnapshot.Sockets], into writer: inout ExpositionWriter
     ) {
         guard !entries.isEmpty else { return }
         let sorted = entries.sorted { $0.key < $1.key }
-        func family(
-            _ name: String, _ help: String, _ type: MetricType, _ value: (MetricsSnapshot.Sockets) -> UInt64
-        ) {
-            writer.family(name, help: help, type: type)
+        func family(_ name: String, _ value: (MetricsSnapshot.Sockets) -> UInt64) {
+            open(name, in: &writer)
             for (labels, series) in sorted { writer.sample(name, labelText: labels, value: value(series)) }
         }
-        family("tcp_open_total", "Connections opened", .counter, \.openTotal)
-        family("tcp_open_connections", "Connections open now", .gauge, \.openCount)
-        family("tcp_read_bytes_total", "Bytes read from peers", .counter, \.readBytes)
-        family("tcp_write_bytes_total", "Bytes written to peers", .counter, \.writeBytes)
+        family("tcp_open_total", \.openTotal)
+        family("tcp_open_connections", \.openCount)
+        family("tcp_read_bytes_total", \.readBytes)
+        family("tcp_write_bytes_total", \.writeBytes)
         guard sorted.contains(where: { !$0.value.closes.isEmpty }) else { return }
-        writer.family("tcp_close_total", help: "Connections closed", type: .counter)
+        open("tcp_close_total", in: &writer)
         for (labels, series) in sorted {
             for (errno, count) in series.closes.sorted(by: { $0.key < $1.key }) {
                 let text = "\(labels),errno=\"\(SystemErrorText.name(errno))\""

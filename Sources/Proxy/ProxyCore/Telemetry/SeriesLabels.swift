@@ -50,9 +50,4 @@ package enum SeriesLabels {
             ",dst_\(key)=\"\(ExpositionWriter.escapeLabelValue(value))\""
         }.joined()
     }
-
-    /// The default policy's server labels for a port.
-    package static func defaultServer(port: Int) -> String {
-        "srv_group=\"\",srv_kind=\"default\",srv_name=\"all-unauthenticated\",srv_port=\"\(port)\""
-    }
 }
