@@ -1,3 +1,4 @@
+import MeshHTTP2
 import NIOCore
 import NIOPosix
 import ProxyCore
@@ -123,16 +124,18 @@ struct Siege {
 
 /// An HTTP/2 server that counts the requests it got.
 final class CountingServer: Sendable {
+    private final class Box: Sendable {
+        let count = Mutex(0)
+    }
+
     let address: SocketAddress
     private let listener: any Channel
+    private let counted: Box
+
     private init(listener: any Channel, address: SocketAddress, heads: Box) {
         self.listener = listener
         self.address = address
         counted = heads
-    }
-
-    private final class Box: Sendable {
-        let count = Mutex(0)
     }
 
     /// Requests whose head arrived.

@@ -84,6 +84,7 @@ struct CatalogueCheck {
     func traffic() async throws {
         var check = CatalogueCheck()
         try await meshed(&check)
+        try await routed(&check)
         try await forbidden(&check)
         try await crowded(&check)
         #expect(check.complaints.isEmpty, "\(check.complaints.joined(separator: "\n"))")
@@ -235,6 +236,23 @@ struct CatalogueCheck {
         }
         try await loop.submit { client.peer.close() }.get()
         try await upstream.close()
+    }
+
+    /// A retryable route whose budget gives out.
+    private func routed(_ check: inout CatalogueCheck) async throws {
+        var scrape = ""
+        try await ProxyFixture.run { (proxy: ProxyFixture) async throws in
+            let service = try RoutedService()
+            service.set(
+                proxy, routes: [.path("/.*", isRetryable: true)], budget: RoutedService.budget(ratio: 0, minPerSecond: 1))
+            let script = Script([Script.response("503 Service Unavailable", "no")])
+            service.locate(proxy, servers: try await .start(on: proxy.group, serve: script.serve))
+            let client = try await proxy.outbound(to: service.address)
+            try await client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+            _ = try await client.take(through: "no")
+            scrape = try await proxy.scrape()
+        }
+        check.read(scrape)
     }
 
     /// A policy that lets nobody in, for HTTP and for TCP.

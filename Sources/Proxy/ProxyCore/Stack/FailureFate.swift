@@ -47,7 +47,7 @@ package enum FailureFate: Sendable, Equatable {
         case (.upstreamClosed, .crossedClose): return .resend
         case (.connectFailed, _), (.connectTimedOut, _), (.upstreamClosed, _), (.upstreamReset, _): return .respond
         // What the endpoint said is its answer, or it was we who gave up: once more would not be better.
-        case (.malformedRequest, _), (.upstreamMalformed, _), (.failFast, _), (.loadShed, _),
+        case (.malformedRequest, _), (.headTimedOut, _), (.upstreamMalformed, _), (.failFast, _), (.loadShed, _),
             (.responseTimedOut, _), (.unauthorized, _), (.notFound, _), (.loop, _), (.tlsDetectTimedOut, _),
             (.identityMismatch, _),
             (.unexpected, _):
