@@ -103,6 +103,32 @@ struct IngestTests {
         #expect(status.series == 60)
     }
 
+    @Test("What a proxy's admin port counts about itself is no traffic of the workload")
+    func adminPort() async throws {
+        let box = try StoreBox(now: start.advanced(by: -600_000))
+        let ingestor = Ingestor(
+            store: box.store, rules: CursorRules(), clusterDomain: "cluster.local", logger: Fixtures.logger)
+        let facts = try facts()
+        let port = try #require(facts.adminPort)
+        for (count, milliseconds) in [(10, 5_000), (40, 15_000)] {
+            let labels = "direction=\"inbound\",target_addr=\"10.0.0.1:\(port)\",target_port=\"\(port)\""
+            let text = """
+                response_total{\(labels),status_code="200",classification="success"} \(count)
+                response_latency_ms_bucket{\(labels),status_code="200",le="1"} \(count)
+                response_latency_ms_bucket{\(labels),status_code="200",le="+Inf"} \(count)
+                tcp_open_connections{\(labels),peer="src"} 3
+                inbound_http_authz_allow_total{target_port="\(port)",srv_name="x"} \(count)
+
+                """
+            await ingestor.ingest(Array(text.utf8), of: facts, at: start.advanced(by: Int64(milliseconds)))
+        }
+        let objects = try await totals(box.store, .objects, now: start.advanced(by: 20_000))
+        let inbound = objects[Fixtures.object("web", pod: "web-1")]
+        #expect(inbound?[.successes] ?? 0 == 0)
+        #expect(inbound?.latency.count ?? 0 == 0)
+        #expect(inbound?.openConnections?.last ?? 0 == 0)
+    }
+
     @Test("Route series become routes, attempts apart, and never count for the pod")
     func routes() async throws {
         let box = try StoreBox(now: start)

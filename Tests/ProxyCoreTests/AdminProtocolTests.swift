@@ -111,6 +111,20 @@ import Testing
         }
     }
 
+    @Test("The port counts itself as inbound traffic, with the policy that lets it in")
+    func countsItself() async throws {
+        try await ProxyFixture.run(["LINKERD2_PROXY_INBOUND_DEFAULT_POLICY": "deny"]) { (proxy: ProxyFixture) async throws in
+            let port = "\(try #require(proxy.runtime.adminAddress).port ?? 0)"
+            _ = try await proxy.admin("GET", "/live")
+            _ = try await proxy.admin("GET", "/nothing")
+            let labels = ["target_port": port, "direction": "inbound", "authz_name": "localhost", "srv_name": "deny"]
+            #expect(try await proxy.metric("request_total", labels) == 3)  // The scrape itself began before it counted.
+            #expect(try await proxy.metric("response_total", labels.merging(["status_code": "404"]) { $1 }) == 1)
+            #expect(try await proxy.metric("inbound_http_authz_allow_total", ["target_port": port]) == 5)
+            #expect(try await proxy.metric("tcp_open_connections", ["target_port": port, "peer": "src"]) == 1)
+        }
+    }
+
     @Test("Connections past the bound are closed, and probes still get through once some leave")
     func connections() async throws {
         try await ProxyFixture.run { (proxy: ProxyFixture) async throws in

@@ -117,7 +117,7 @@ final class AdminConnection {
     init(_ channel: any Channel, _ security: InboundTLS, _ loop: ProxyLoop, _ state: AdminState) {
         self.state = state
         let tls = loop.identity == nil ? SeriesLabels.tlsDisabled : security.labels
-        let metrics = MetricsShard()
+        let metrics = loop.metrics
         isFromLoopback = channel.remoteAddress?.isLoopback ?? false
         let port = channel.localAddress?.port ?? 0
         let target = channel.localAddress.map(SeriesLabels.target) ?? ""

@@ -145,6 +145,11 @@ extension PodIngest {
         case "outbound": direction = .outbound
         default: return SeriesTarget(action: .ignore, object: -1, peer: -1)
         }
+        // The proxy's admin port counts itself as inbound. Probes and scrapes, ours among them, are no traffic of
+        // the workload: an idle one would never look idle.
+        if direction == .inbound, let adminPort, labels["target_port"] == adminPort {
+            return SeriesTarget(action: .ignore, object: -1, peer: -1)
+        }
         let object: Int16
         var peer: Int16 = -1
         if family.isRoute {

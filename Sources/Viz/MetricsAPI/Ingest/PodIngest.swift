@@ -33,6 +33,8 @@ struct PodIngest {
     private let pod: String
     let workload: WorkloadKey
     let podName: String
+    /// Of its proxy, as labels spell it.
+    let adminPort: String?
     let clusterDomain: String
     var cursor: SeriesCursor
     /// By slot of the cursor.
@@ -68,6 +70,7 @@ struct PodIngest {
         pod = facts.cursorID
         workload = facts.workload
         podName = facts.name
+        adminPort = facts.adminPort.map { String($0) }
         self.clusterDomain = clusterDomain
         self.cursor = cursor ?? SeriesCursor()
         scrapesSinceBase = cursor == nil ? Self.scrapesPerBase : basePhase % Self.scrapesPerBase
