@@ -98,7 +98,8 @@ private func received(_ frame: UnsafePointer<nghttp2_frame>, _ session: OpaquePo
             if let slot = unsafe slot(session, header.stream_id, core) {
                 unsafe core.pointee.events.append(.end(slot))
             }
-        } else if header.length == 0 {
+        } else if unsafe header.length == frame.pointee.data.padlen {
+            // Nothing, or nothing but padding, whose length includes its own byte.
             unsafe core.pointee.countEmptyData()
         }
     case NGHTTP2_RST_STREAM.rawValue:

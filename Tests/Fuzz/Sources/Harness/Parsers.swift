@@ -196,6 +196,22 @@ func exposition(_ bytes: [UInt8]) {
             _ = ExpositionParser.text(of: value, in: bytes)
         }
     }
+    expositionLines(bytes)
+}
+
+/// The reader of metrics-api: where the quick way and the strict one cut the same series, they read the same value.
+private func expositionLines(_ bytes: [UInt8]) {
+    let raw = bytes.span.bytes
+    var scanner = ExpositionScanner()
+    while let item = scanner.next(in: raw) {
+        guard case .line(let line) = item else { continue }
+        require(line.range.upperBound <= bytes.count && line.nameEnd <= line.range.upperBound, "a line lies in its scrape")
+        guard let quick = ExpositionScanner.quick(line, in: raw) else { continue }
+        require(quick.series.upperBound <= line.range.upperBound, "a series lies in its line")
+        // An exemplar may be cut too late; the reader then asks the strict way.
+        guard let strict = ExpositionParser.strict(line.range, in: bytes), strict.series == quick.series else { continue }
+        require(strict.value == Double(quick.value), "the quick way reads another value")
+    }
 }
 
 func json(_ bytes: [UInt8]) {
