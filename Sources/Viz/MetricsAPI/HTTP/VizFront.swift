@@ -21,6 +21,12 @@ struct VizFront: Sendable {
     let routes: VizRoutes
     let logger: Logger
 
+    /// A connection that was accepted, and what it will turn out to speak.
+    private struct Accepted: Sendable {
+        let channel: any Channel
+        let speaks: EventLoopFuture<VizProtocol>
+    }
+
     private typealias HTTP1 = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
     private typealias Bytes = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
@@ -35,9 +41,9 @@ struct VizFront: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: host, port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let decided = channel.eventLoop.makePromise(of: VizConnection.self)
+                    let decided = channel.eventLoop.makePromise(of: VizProtocol.self)
                     try channel.pipeline.syncOperations.addHandler(SniffHandler(decided))
-                    return decided.futureResult
+                    return Accepted(channel: channel, speaks: decided.futureResult)
                 }
             }
         let active = ConnectionCount()
@@ -49,7 +55,9 @@ struct VizFront: Sendable {
                     group.addTask {
                         defer { _ = active.add(-1) }
                         do {
-                            try await serve(try await connection.get(), grpcPort, isAdmitted: isAdmitted)
+                            let speaks = try await connection.speaks.get()
+                            guard isAdmitted else { return connection.channel.close(promise: nil) }
+                            try await serve(connection.channel, speaks, grpcPort)
                         } catch {
                             logger.debug("Connection ended", metadata: ["error": "\(error)"])
                         }
@@ -60,20 +68,21 @@ struct VizFront: Sendable {
         }
     }
 
-    private func serve(_ connection: VizConnection, _ grpcPort: Int, isAdmitted: Bool) async throws {
-        switch connection {
-        case .http1(let channel): try await isAdmitted ? serve(channel) : channel.executeThenClose { _, _ in }
-        case .http2(let channel): try await isAdmitted ? join(channel, grpcPort) : channel.executeThenClose { _, _ in }
+    private func serve(_ channel: any Channel, _ speaks: VizProtocol, _ grpcPort: Int) async throws {
+        // What the event loop returns is run at once: see `SniffHandler`.
+        switch speaks {
+        case .http1: try await serve(channel.eventLoop.submit { try SniffHandler.http1(channel) }.get())
+        case .http2: try await join(channel.eventLoop.submit { try SniffHandler.http2(channel) }.get(), grpcPort)
         }
     }
 
     /// Copies bytes both ways until either side ends.
     private func join(_ client: Bytes, _ grpcPort: Int) async throws {
-        let server = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: grpcPort) { channel in
-                channel.eventLoop.makeCompletedFuture { try Bytes(wrappingChannelSynchronously: channel) }
-            }
         try await client.executeThenClose { clientInbound, clientOutbound in
+            let server = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: grpcPort) { channel in
+                    channel.eventLoop.makeCompletedFuture { try Bytes(wrappingChannelSynchronously: channel) }
+                }
             try await server.executeThenClose { serverInbound, serverOutbound in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { for try await bytes in clientInbound { try await serverOutbound.write(bytes) } }
