@@ -1,3 +1,4 @@
+import Foundation
 import Injector
 import MeshModel
 import Testing
@@ -115,6 +116,30 @@ import Testing
             result.patch == [
                 ["op": "add", "path": "/metadata/annotations", "value": ["config.linkerd.io/opaque-ports": "5432"]]
             ])
+    }
+
+    @Test("A manifest is marked for the webhook, again without a change, and taken back by uninject")
+    func annotates() throws {
+        let injection = ProxyInjection(values: InjectionGoldenTests.values)
+        let manifest = try String(
+            contentsOf: InjectionGoldenTests.corpus.appending(path: "workloads.txt"), encoding: .utf8)
+        let input = manifest.components(separatedBy: "\n\(InjectionGoldenTests.separator)manifest\n")[0] + "\n"
+        let marked = try injection.annotateYAML(input, mode: "enabled")
+        let marks = marked.yaml.components(separatedBy: "linkerd.io/inject: enabled").count - 1
+        #expect(marks == marked.report.count { $0.outcome == .annotated })
+        let deployment = try #require(YAMLText.documents(marked.yaml).first { $0["kind"] == "Deployment" })
+        let mark = deployment.value(at: ["spec", "template", "metadata", "annotations", "linkerd.io/inject"])
+        #expect(mark == "enabled")
+        #expect(marked.report.contains { $0.outcome == .annotated } && !marked.yaml.contains("linkerd-proxy"))
+        #expect(try injection.annotateYAML(marked.yaml, mode: "enabled").yaml == marked.yaml)
+        let byHand = try injection.injectYAML(input).yaml
+        #expect(try injection.annotateYAML(byHand, mode: "enabled").report.map(\.outcome) == marked.report.map(\.outcome))
+        let namespace: JSONValue = ["kind": "Namespace", "metadata": ["name": "shop"]]
+        let result = injection.annotate(namespace, mode: "ingress")
+        #expect(result.document.value(at: ["metadata", "annotations", "linkerd.io/inject"]) == "ingress")
+        #expect(result.reports.map(\.description) == ["namespace \"shop\" annotated"])
+        let host: JSONValue = ["kind": "Pod", "metadata": ["name": "a"], "spec": ["hostNetwork": true]]
+        #expect(injection.annotate(host).reports.map(\.outcome) == [.skipped([.hostNetwork])])
     }
 
     @Test("Every reason has words and a label of its own")

@@ -32,6 +32,7 @@ final class FakeBackend: Sendable {
 
     private let recorded = Mutex<[Request]>([])
     private let hangUps = Mutex(0)
+    private let open = Mutex<[any Channel]>([])
 
     var requests: [Request] { recorded.withLock { $0 } }
     /// Connections that the other side closed while pieces were sent.
@@ -54,22 +55,24 @@ final class FakeBackend: Sendable {
             }
         let backend = FakeBackend()
         let port = server.channel.localAddress?.port ?? 0
-        return try await withThrowingTaskGroup(of: T?.self) { group in
-            group.addTask {
-                try await withThrowingDiscardingTaskGroup { connections in
-                    try await server.executeThenClose { inbound in
-                        for try await connection in inbound {
-                            connections.addTask { await backend.serve(connection, handler) }
-                        }
+        // The accepting task is never cancelled: connections that wait in its sequence would be dropped unserved, which
+        // NIO takes for a mistake. Closing the listener ends it instead.
+        let accepting = Task {
+            try await withThrowingDiscardingTaskGroup { connections in
+                try await server.executeThenClose { inbound in
+                    for try await connection in inbound {
+                        backend.open.withLock { $0.append(connection.channel) }
+                        connections.addTask { await backend.serve(connection, handler) }
                     }
                 }
-                return nil
             }
-            group.addTask { try await body(backend, port) }
-            defer { group.cancelAll() }
-            while let result = try await group.next() { if let result { return result } }
-            throw CancellationError()
         }
+        let result: Result<T, any Error>
+        do { result = .success(try await body(backend, port)) } catch { result = .failure(error) }
+        server.channel.close(promise: nil)
+        for channel in backend.open.withLock({ $0 }) { channel.close(promise: nil) }
+        try await accepting.value
+        return try result.get()
     }
 
     private func serve(_ connection: Connection, _ handler: Handler) async {

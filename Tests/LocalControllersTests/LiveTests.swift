@@ -65,6 +65,27 @@ import Testing
         }
     }
 
+    @Test("A namespace goes away although an aggregated API does not answer")
+    func unavailableAPI() async throws {
+        try await Self.withCluster { client in
+            let spec: JSONValue = [
+                "group": "tap.linkerd.io", "version": "v1alpha1", "groupPriorityMinimum": 1000, "versionPriority": 100,
+                "insecureSkipTLSVerify": true, "service": ["name": "tap", "namespace": "viz"],
+            ]
+            _ = try await client.raw(
+                "POST", path: "/apis/apiregistration.k8s.io/v1/apiservices",
+                body: ["metadata": ["name": "v1alpha1.tap.linkerd.io"], "spec": spec])
+            await #expect(throws: KubernetesError.self) {
+                try await client.raw("GET", path: "/apis/tap.linkerd.io/v1alpha1")
+            }
+            _ = try await client.raw("POST", path: "/api/v1/namespaces", body: ["metadata": ["name": "gone"]])
+            try await client.delete(Namespace.self, name: "gone")
+            _ = try await Self.eventually("the namespace is gone") {
+                try await client.list(Namespace.self).items.allSatisfy { $0.metadata.name != "gone" }
+            }
+        }
+    }
+
     // MARK: Cluster
 
     static var logger: Logger {

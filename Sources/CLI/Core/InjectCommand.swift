@@ -9,15 +9,19 @@ package struct InjectCommand: AsyncParsableCommand {
         commandName: "inject",
         abstract: "Add the Linkerd proxy to Kubernetes workloads.",
         discussion: """
-            Reads manifests from files, directories or standard input (-), and writes them to standard output. The
-            trust anchors come from the cluster; with --ignore-cluster the proxies have no identity, and their traffic
-            is not encrypted.
+            Reads manifests from files, directories or standard input (-), and writes them to standard output.
+            Workloads and namespaces are annotated, and the proxy injector adds the proxy when pods are made. With
+            --manual the whole proxy is written instead: the trust anchors come from the cluster; with
+            --ignore-cluster the proxies have no identity, and their traffic is not encrypted.
 
-            Example: linkerd inject --manual deploy/examples/emojivoto.yaml | kubectl apply -f -
+            Example: linkerd inject deploy/examples/emojivoto.yaml | kubectl apply -f -
             """)
 
     @Flag(help: "Write the whole proxy into the manifest.")
     var manual = false
+
+    @Flag(help: "Annotate with linkerd.io/inject: ingress.")
+    var ingress = false
 
     @Flag(help: "Use the defaults, without identity, instead of the cluster's values.")
     var ignoreCluster = false
@@ -30,13 +34,17 @@ package struct InjectCommand: AsyncParsableCommand {
     package init() {}
 
     package func validate() throws {
-        if !manual {
-            throw ValidationError(
-                "automatic injection needs the proxy-injector, which this version does not install yet; use --manual")
-        }
+        if manual, ingress { throw ValidationError("--ingress is for the injector; with --manual annotate the pods yourself") }
     }
 
     package func run() async throws {
+        guard manual else {
+            let mode = ingress ? "ingress" : "enabled"
+            let annotation = ProxyInjection(values: InjectionValues())
+            return try ManifestTransform.run(paths, failureWord: "inject") { text in
+                try annotation.annotateYAML(text, mode: mode)
+            }
+        }
         let injection = ProxyInjection(values: try await values())
         try ManifestTransform.run(paths, failureWord: "inject") { text in try injection.injectYAML(text) }
     }

@@ -44,6 +44,8 @@ public struct InjectionReport: Sendable, Equatable, CustomStringConvertible {
     /// What was done.
     public enum Outcome: Sendable, Equatable {
         case injected
+        /// Marked for the webhook, which adds the proxy to the pods when they are made.
+        case annotated
         case uninjected
         case skipped([SkipReason])
         /// A document without a kind: not an object at all.
@@ -65,6 +67,7 @@ public struct InjectionReport: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch outcome {
         case .injected: "\(kind) \"\(name)\" injected"
+        case .annotated: "\(kind) \"\(name)\" annotated"
         case .uninjected: "\(kind) \"\(name)\" uninjected"
         case .skipped: "\(kind) \"\(name)\" skipped"
         case .missingKind: "document missing \"kind\" field, skipped"
@@ -106,7 +109,7 @@ extension Sequence<InjectionReport> {
         check(
             canInject ? [] : [""], bad: { _ in "no supported objects found" },
             good: "at least one resource can be injected")
-        let udp = reports.filter { $0.usesUDP && $0.outcome == .injected }.map(\.reference)
+        let udp = reports.filter { $0.usesUDP && [.injected, .annotated].contains($0.outcome) }.map(\.reference)
         check(
             udp, bad: { "\($0) \(udp.count == 1 ? "uses" : "use") \"protocol: UDP\"" },
             good: "pod specs do not include UDP ports")

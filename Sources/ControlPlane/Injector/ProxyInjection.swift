@@ -33,6 +33,32 @@ public struct ProxyInjection: Sendable {
         }
     }
 
+    /// Marks the pods that an object describes, or a whole namespace, for the webhook. What `inject` added before is
+    /// taken out first, so that doing it again changes nothing.
+    ///
+    /// - Parameter mode: `enabled`, or `ingress` for workloads that route by the requests' own names.
+    public func annotate(_ document: JSONValue, mode: String = "enabled") -> InjectionResult {
+        if document["kind"]?.stringValue == "Namespace" {
+            var namespace = document
+            namespace.set(.string(mode), at: ["metadata", "annotations", Self.injectAnnotation])
+            let name = document.value(at: ["metadata", "name"])?.stringValue ?? ""
+            let report = InjectionReport(kind: "namespace", name: name, outcome: .annotated, usesUDP: false)
+            return InjectionResult(document: namespace, reports: [report])
+        }
+        return transform(document) { object, _, path in
+            let template = path.isEmpty ? object : object.value(at: path) ?? .object([:])
+            let udp = PodTemplate.ports(of: template).contains(where: \.isUDP)
+            var cleaned = Self.uninjected(template)
+            let reasons = Self.reasonsToSkip(cleaned)
+            guard reasons.isEmpty else { return (.skipped(reasons), udp) }
+            cleaned.set(.string(mode), at: ["metadata", "annotations", Self.injectAnnotation])
+            object.set(cleaned, at: path)
+            return (.annotated, udp)
+        }
+    }
+
+    private static let injectAnnotation = "linkerd.io/inject"
+
     /// Removes what `inject` added; `config.linkerd.io/` annotations are the user's and stay.
     public func uninject(_ document: JSONValue) -> InjectionResult {
         transform(document) { object, _, path in
@@ -154,6 +180,13 @@ extension ProxyInjection {
     /// - Throws: `YAMLError` when the text is not YAML.
     public func injectYAML(_ text: String) throws -> (yaml: String, report: [InjectionReport]) {
         try transformYAML(text, inject)
+    }
+
+    /// Marks every document for the webhook, in the same form.
+    ///
+    /// - Parameter mode: `enabled` or `ingress`.
+    public func annotateYAML(_ text: String, mode: String) throws -> (yaml: String, report: [InjectionReport]) {
+        try transformYAML(text) { annotate($0, mode: mode) }
     }
 
     /// The opposite of `injectYAML`, in the same form.

@@ -49,7 +49,7 @@ public final class WebhookServer: Sendable {
     ///
     /// - Parameter onListening: Called once with the bound port.
     /// - Throws: When the port cannot be bound.
-    public func run(onListening: @Sendable (Int) -> Void = { _ in }) async throws {
+    public func run(onListening: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: host, port: port) { [certificate] channel in
@@ -64,6 +64,19 @@ public final class WebhookServer: Sendable {
             }
         listener.withLock { $0 = server.channel }
         if isEnding.withLock({ $0 }) { server.channel.close(promise: nil) }
+        // Accepting is never cancelled: connections that wait in its sequence would be dropped unserved, which NIO takes
+        // for a mistake and ends the process. Cancellation closes the listener, and the sequence then ends by itself.
+        let accepting = Task { try await accept(server, onListening) }
+        try await withTaskCancellationHandler {
+            try await accepting.value
+        } onCancel: {
+            beginShutdown()
+        }
+    }
+
+    private func accept(
+        _ server: NIOAsyncChannel<Connection, Never>, _ onListening: @Sendable (Int) -> Void
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             try await server.executeThenClose { connections in
                 if let port = server.channel.localAddress?.port { onListening(port) }
