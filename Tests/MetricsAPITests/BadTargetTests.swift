@@ -88,32 +88,22 @@ struct BadTargetTests {
         }
         let served = Mutex(0)
         let start = Double(Fixtures.start.milliseconds) / 1_000
-        let good = AdminServer(
-            host: "127.0.0.1", port: 0,
-            routes: ["/metrics": {
-                .metrics(exposition(inbound: served.withLock { $0 += 1; return $0 }, outbound: 0, start: start))
-            }], logger: Fixtures.logger)
-        var targets: [HostileTarget] = []
-        var pods: [PodFacts] = []
+        let good = try await HostileTarget.start(
+            .computed { Self.answer(exposition(inbound: served.withLock { $0 += 1; return $0 }, outbound: 0, start: start)) })
+        var targets = [good]
+        var pods = [facts("good", port: good.port)]
         for (name, behaviour, _) in Self.behaviours {
             let target = try await HostileTarget.start(behaviour)
             targets.append(target)
             pods.append(facts(name, port: target.port))
         }
         let memory = Self.residentBytes()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-            group.addTask { try await good.run { continuation.yield($0) } }
-            var iterator = ports.makeAsyncIterator()
-            pods.append(facts("good", port: try #require(await iterator.next())))
-            try await scrape(pods, ingestor, now: now) { statuses in
-                let byName = Dictionary(uniqueKeysWithValues: statuses.map { ($0.pod, $0) })
-                return Self.behaviours.allSatisfy { entry in
-                    guard let status = byName[entry.name], status.health == .down || status.health == .faulty else { return false }
-                    return status.problems.contains { $0.contains(entry.problem) }
-                } && served.withLock { $0 } > 10
-            }
-            group.cancelAll()
+        try await scrape(pods, ingestor, now: now) { statuses in
+            let byName = Dictionary(uniqueKeysWithValues: statuses.map { ($0.pod, $0) })
+            return Self.behaviours.allSatisfy { entry in
+                guard let status = byName[entry.name], status.health == .down || status.health == .faulty else { return false }
+                return status.problems.contains { $0.contains(entry.problem) }
+            } && served.withLock { $0 } > 10
         }
         for target in targets { try await target.stop() }
         let grown = Self.residentBytes() - memory

@@ -11,6 +11,8 @@ struct HostileTarget: Sendable {
         case endless(head: String, piece: @Sendable (Int) -> [UInt8])
         /// A head, then one byte every tenth of a second.
         case drip(head: String)
+        /// Bytes made anew for each request, then the connection closes.
+        case computed(@Sendable () -> [UInt8])
         /// Nothing at all.
         case silence
     }
@@ -49,11 +51,8 @@ struct HostileTarget: Sendable {
             hasAnswered = true
             switch behaviour {
             case .silence: break
-            case .fixed(let bytes):
-                let channel = context.channel
-                context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
-                    channel.close(promise: nil)
-                }
+            case .fixed(let bytes): answer(bytes, context)
+            case .computed(let make): answer(make(), context)
             case .endless(let head, _):
                 context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: head)), promise: nil)
                 sendPieces(context)
@@ -64,6 +63,13 @@ struct HostileTarget: Sendable {
                     guard channel.isActive else { return task.cancel() }
                     channel.writeAndFlush(ByteBuffer(string: "x"), promise: nil)
                 }
+            }
+        }
+
+        private func answer(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
+            let channel = context.channel
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
+                channel.close(promise: nil)
             }
         }
 

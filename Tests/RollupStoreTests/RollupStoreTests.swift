@@ -273,7 +273,7 @@ struct StoreFailureTests {
     @Test("A full disk costs history, not the service; writing resumes when there is room")
     func fullDisk() async throws {
         let fixture = try StoreFixture()
-        let store = try fixture.open(at: start, pageCountMax: 40)
+        let store = try fixture.open(at: start, pageCountMax: 18)
         await fill(store, from: 1, to: 60, keys: 100)
         var status = await store.currentStatus()
         #expect(!status.isWritable)

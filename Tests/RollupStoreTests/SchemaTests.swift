@@ -37,6 +37,7 @@ struct SchemaTests {
             try String.fetchAll($0, sql: "SELECT identifier FROM grdb_migrations ORDER BY identifier")
         }
         #expect(names == Self.current)
+        #expect(try await pool.read { try Int.fetchOne($0, sql: "PRAGMA page_size") } == 16_384, "rewritten in large pages")
         try pool.close()
     }
 

@@ -20,6 +20,8 @@ struct SimulateCommand: AsyncParsableCommand {
     @Option(help: "Other deployments that each calls.") var calls = 5
     @Option(help: "Days of history up to now.") var days = 14.0
     @Option(help: "Milliseconds since 1970 at which it ends; 0 is now.") var end: Int64 = 0
+    @Option(help: "Seconds between scrapes of what is older than seven hours; more than 60 leaves minutes empty.")
+    var step: Int64 = 60
     @Option(help: "Bytes the file may take.") var storeSize = ByteCount(1_900_000_000)
     @Flag(help: "Every scrape 10 s apart by every pod, from the start.") var fine = false
     @Flag(help: "Only compare the file with what it should hold.") var verify = false
@@ -27,6 +29,9 @@ struct SimulateCommand: AsyncParsableCommand {
     func validate() throws {
         guard workloads > 0, podsPerWorkload > 0, calls >= 0, days > 0 else {
             throw ValidationError("--workloads, --pods-per-workload and --days must be positive")
+        }
+        guard step >= 60, step <= 3_600, step.isMultiple(of: 60) else {
+            throw ValidationError("--step must be whole minutes, up to an hour")
         }
         guard fine || !verify else { throw ValidationError("--verify needs --fine: else most scrapes are left out") }
     }
@@ -47,7 +52,8 @@ struct SimulateCommand: AsyncParsableCommand {
         let hasHistory = ((try? StoreTools.summary(of: file.store))?.cursors ?? 0) > 0  // No file is no history.
         let store = try RollupStore(
             path: file.store, now: hasHistory ? endTime : start, limits: limits, logger: logger)
-        let run = SimulationRun(mesh: mesh, store: store, end: endTime, isFine: fine)
+        let run = SimulationRun(
+            mesh: mesh, store: store, end: endTime, isFine: fine, coarseMilliseconds: step * 1_000)
         if verify {
             let wrong = try await run.verify(podsPerWorkload: podsPerWorkload)
             guard wrong == 0 else { throw ExitCode.failure }

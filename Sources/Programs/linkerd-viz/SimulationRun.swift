@@ -9,6 +9,8 @@ struct SimulationRun {
     let store: RollupStore
     let end: UnixTime
     let isFine: Bool
+    /// Between scrapes of old history.
+    let coarseMilliseconds: Int64
 
     /// Writes what is not in the file yet. Prints a line of JSON with each commit: what it names will not be lost.
     func fill(podsPerWorkload: Int, fineMilliseconds: Int64) async {
@@ -18,7 +20,7 @@ struct SimulationRun {
         var now = (cursors.compactMap(\.scrapedAt).max() ?? mesh.start)
         var steps = 0
         while now < end {
-            let step: Int64 = now < fineFrom ? 60_000 : 10_000
+            let step: Int64 = now < fineFrom ? min(coarseMilliseconds, fineFrom.since(now)) : 10_000
             now = now.advanced(by: step)
             let rules = CursorRules(intervalMilliseconds: step)
             for index in mesh.pods.indices where now > fineFrom || index % podsPerWorkload == 0 {

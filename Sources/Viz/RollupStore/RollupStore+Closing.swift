@@ -3,8 +3,8 @@ import GRDB
 public import MeshRollup
 
 extension RollupStore {
-    /// Rows written in one transaction of closing.
-    static let closeBatchRows = 4_000
+    /// Keys packed and written in one transaction of closing.
+    static let closeBatchRows = 2_000
     /// Spans closed by one step of maintenance; more than one only after a pause.
     static let closedSpansPerStep = 60
 
@@ -27,28 +27,29 @@ extension RollupStore {
     private func closeNextSpan(now: UnixTime) async -> Bool {
         let length = Tier.tenSeconds.spanMilliseconds
         let limit = now.advanced(by: -Self.closeDelayMilliseconds).floored(to: length)
-        // Whatever is not committed would be counted again after a crash, so it goes first.
-        guard closedUpTo < limit, !isWriting, pending.isEmpty, podsWantingBase.isEmpty,
-            keys.unsavedIDs.isEmpty
-        else { return false }
-        isWriting = true
-        defer { isWriting = false }
+        guard closedUpTo < limit, !isWriting else { return false }
         let span = firstSpanWithData(before: limit)
         let end = min(span.advanced(by: length), limit)
+        guard isCommitted(upTo: end) else { return false }
+        isWriting = true
+        defer { isWriting = false }
         // A copy of what memory holds now: later scrapes of this span arrive as late ones.
         let packer = SpanPacker(hot: hot, keys: keys, window: Window(from: span, to: end))
-        let (chunks, folds) = await packer.pack()
         do {
-            for start in stride(from: 0, to: chunks.count, by: Self.closeBatchRows) {
-                let batch = Array(chunks[start..<min(start + Self.closeBatchRows, chunks.count)])
+            var bytes = 0
+            for start in stride(from: 0, to: packer.hot.count, by: Self.closeBatchRows) {
+                let batch = await packer.chunks(of: start..<start + Self.closeBatchRows)
+                guard !batch.isEmpty else { continue }
                 try await pool.write { db in
                     try ChunkTable.replace(batch, tier: .tenSeconds, span: span, db)
                     try KeyTable.touch(batch.map { ($0.keyID, $0.family) }, seen: end, db)
                 }
+                bytes += batch.reduce(0) { $0 + $1.totals.count + $1.body.count + ChunkTable.rowBytes }
             }
-            let bytes = chunks.reduce(0) { $0 + $1.totals.count + $1.body.count + ChunkTable.rowBytes }
+            let total = bytes
+            let folds = total > 0 ? await packer.folds() : []
             try await pool.write { db in
-                try Self.finishClosing(span, end: end, bytes: bytes, folds: folds, db)
+                try Self.finishClosing(span, end: end, bytes: total, folds: folds, db)
             }
             closedUpTo = end
             status.isWritable = true
@@ -56,6 +57,16 @@ extension RollupStore {
         } catch {
             failed(error, now: now)
             return false
+        }
+    }
+
+    /// Whether everything before `end` is in the file. What is not would be counted again after a crash, by its chunk
+    /// and by the next scrape. Newer records may wait: in a large mesh there are always some.
+    private func isCommitted(upTo end: UnixTime) -> Bool {
+        guard podsWantingBase.isEmpty, !pending.contains(where: { $0.bucketMin < end }) else { return false }
+        return keys.unsavedIDs.allSatisfy { id in
+            guard id < hot.count, let oldest = hot[id].oldest(from: closedUpTo) else { return true }
+            return oldest >= end
         }
     }
 

@@ -82,7 +82,7 @@ public actor RollupStore {
     ///   - path: The SQLite file; its folder must exist.
     ///   - now: The time to start from when there is no history.
     ///   - limits: How much history is kept.
-    ///   - pageCountMax: Largest file in pages of 4 KiB; `nil` leaves it to the disk.
+    ///   - pageCountMax: Largest file in pages of 16 KiB; `nil` leaves it to the disk.
     /// - Throws: `StoreError` when another process writes to the file, `DatabaseError` when it can be neither opened
     ///   nor replaced.
     public init(

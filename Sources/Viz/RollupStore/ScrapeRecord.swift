@@ -44,6 +44,8 @@ struct PendingRecord: Sendable {
     let step: [UInt8]
     let base: [UInt8]?
     let parts: [JournalCodec.Part]
+    /// The earliest bucket that it adds to.
+    let bucketMin: UnixTime
 
     init(_ record: ScrapeRecord, parts: [JournalCodec.Part]) {
         pod = record.pod
@@ -51,6 +53,7 @@ struct PendingRecord: Sendable {
         step = record.step
         base = record.base
         self.parts = parts
+        bucketMin = parts.map(\.bucket).min() ?? UnixTime(milliseconds: .max)
     }
 
     var byteEstimate: Int { step.count + (base?.count ?? 0) + parts.count * MemoryLayout<JournalCodec.Part>.stride + 128 }

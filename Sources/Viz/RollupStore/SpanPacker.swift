@@ -14,22 +14,22 @@ struct SpanPacker: Sendable {
         let hour: Rollup
     }
 
-    /// Chunks of the finest tier, and what they add to the coarser ones.
+    /// Chunks of the finest tier, of the keys numbered `ids`: a part at a time, so that all of them never take
+    /// memory at once.
     @concurrent
-    func pack() async -> (chunks: [ChunkTable.Encoded], folds: [Fold]) { (packedChunks(), folds()) }
-
-    private func packedChunks() -> [ChunkTable.Encoded] {
-        var chunks: [ChunkTable.Encoded] = []
-        for id in hot.indices where !hot[id].isEmpty {
-            guard let key = keys.keys[id] else { continue }
+    func chunks(of ids: Range<Int>) async -> [ChunkTable.Encoded] {
+        ids.compactMap { id in
+            guard id < hot.count, !hot[id].isEmpty, let key = keys.keys[id] else { return nil }
             let chunk = chunk(of: id)
-            guard !chunk.buckets.isEmpty else { continue }
-            chunks.append(
-                ChunkTable.Encoded(
-                    family: key.family, keyID: id, totals: chunk.totals.encoded(), body: chunk.encodedBody()))
+            guard !chunk.buckets.isEmpty else { return nil }
+            return ChunkTable.Encoded(
+                family: key.family, keyID: id, totals: chunk.totals.encoded(), body: chunk.encodedBody())
         }
-        return chunks
     }
+
+    /// What the span adds to the coarser tiers.
+    @concurrent
+    func folds() async -> [Fold] { fold() }
 
     private func chunk(of id: Int) -> Chunk {
         var chunk = Chunk()
@@ -40,7 +40,7 @@ struct SpanPacker: Sendable {
     }
 
     /// Folds pods into workloads bucket by bucket, and buckets into minutes and one hour.
-    private func folds() -> [Fold] {
+    private func fold() -> [Fold] {
         var members: [Int: [Int]] = [:]
         for id in hot.indices where !hot[id].isEmpty && keys.keys[id] != nil {
             members[keys.rolledUpIDs[id], default: []].append(id)

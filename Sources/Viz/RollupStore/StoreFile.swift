@@ -7,14 +7,43 @@ enum StoreFile {
     /// Files up to this size are checked before they are used; larger ones meanwhile.
     static let checkedAtOpenBytesMax: Int64 = 64 << 20
 
+    /// A chunk of an hour takes some 1,300 bytes. In pages of 4 KiB the trees of tables without rowids keep a quarter of
+    /// a page at most in one place, and give each such row a page of its own besides: three times the file.
+    static let pageBytes = 16 << 10
+    /// Files up to this size get pages of that size when they are opened: seconds, once.
+    private static let repagedBytesMax: Int64 = 1 << 30
+
+    /// Rewrites a file of an earlier version, which has pages of 4 KiB. One that cannot be (no room, damage) is used as
+    /// it is: everything works, in more bytes.
+    private static func repage(_ path: String) {
+        guard size(path) > 0, size(path) <= repagedBytesMax else { return }
+        do {
+            let queue = try DatabaseQueue(path: path)
+            try queue.writeWithoutTransaction { db in
+                guard try Int.fetchOne(db, sql: "PRAGMA page_size") != pageBytes else { return }
+                try db.execute(sql: "PRAGMA journal_mode = DELETE")
+                try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
+                try db.execute(sql: "PRAGMA page_size = \(pageBytes)")
+                try db.execute(sql: "VACUUM")
+            }
+            try queue.close()
+        } catch {
+            // Whatever is wrong with the file is found, and told, by what opens it next.
+            return
+        }
+    }
+
     /// Opens and migrates the file at `path`.
     ///
     /// - Throws: `DatabaseError`; `isCorruption` tells whether setting the file aside would help.
     static func open(_ path: String, pageCountMax: Int?) throws -> DatabasePool {
+        repage(path)
         var configuration = Configuration()
         configuration.label = "rollups"
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { db in
+            // Heeded by an empty file only, and before it turns to its write-ahead log.
+            try db.execute(sql: "PRAGMA page_size = \(pageBytes)")
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
             try db.execute(sql: "PRAGMA journal_size_limit = 33554432")
             if !db.configuration.readonly {

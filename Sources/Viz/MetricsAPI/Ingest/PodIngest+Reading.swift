@@ -28,16 +28,24 @@ extension PodIngest {
             case .line(let line):
                 if !line.hasSameName {
                     position.family = Family(body, line.name)
-                    // Names that are not kept are looked at once, to tell other metrics from garbage.
-                    if position.family == nil, ExpositionParser.strict(line.range, in: body) == nil {
-                        report.malformedLines += 1
-                    }
+                    if position.family == nil { inspect(line, bytes, body, &shared) }
                 }
                 guard let family = position.family else { continue }
                 take(line, family, bytes, body, &position, &shared)
             }
         }
         report.hasEnd = scanner.hasSeenEOF
+    }
+
+    /// Tells a metric that is not kept from garbage; each name is looked at once.
+    private mutating func inspect(_ line: ExpositionLine, _ bytes: RawSpan, _ body: [UInt8], _ shared: inout Shared) {
+        let id = SeriesID(hashing: bytes, in: line.name)
+        if shared.otherNames.contains(id) { return }
+        guard ExpositionParser.strict(line.range, in: body) != nil else {
+            report.malformedLines += 1
+            return
+        }
+        if shared.otherNames.count < Shared.otherNamesMax { shared.otherNames.insert(id) }
     }
 
     private mutating func note(_ declared: ExpositionType, _ body: [UInt8], _ position: inout Position) {

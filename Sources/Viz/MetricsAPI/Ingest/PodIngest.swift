@@ -9,6 +9,9 @@ struct PodIngest {
     struct Shared {
         /// Bounds the distinct edges of a workload.
         var budget: LabelBudget
+        /// Names of metrics that are not kept: proxies have some fifty.
+        var otherNames: Set<SeriesID> = []
+        static let otherNamesMax = 1_024
         /// Memory for the scrape at hand.
         var scrape = Scrape(at: UnixTime(milliseconds: 0))
     }
@@ -49,7 +52,8 @@ struct PodIngest {
     private var lastGauges: [UInt64] = []
     private var rollups: [Rollup] = []
     private var gaugeSums: [UInt64?] = []
-    private var touched: Set<Int16> = []
+    /// By key: whether something was added since the last parts were made.
+    private var isTouched: [Bool] = []
     private var scrapesSinceBase: Int
     private var stepBytes = 0
     var seriesMax = 0
@@ -177,6 +181,7 @@ struct PodIngest {
         lastGauges = []
         rollups = []
         gaugeSums = []
+        isTouched = []
         addTotals()
     }
 
@@ -191,6 +196,7 @@ struct PodIngest {
         lastGauges.append(0)
         rollups.append(Rollup())
         gaugeSums.append(nil)
+        isTouched.append(false)
         return number
     }
 
@@ -218,8 +224,8 @@ struct PodIngest {
     }
 
     private mutating func add(_ amount: UInt64, _ action: SeriesTarget.Action, to number: Int16) {
-        touched.insert(number)
         let index = Int(number)
+        isTouched[index] = true
         switch action {
         case .add(let counter): rollups[index][counter] &+= amount
         case .response(let isSuccess, let status, let isGRPC):
@@ -242,7 +248,8 @@ struct PodIngest {
         for number in keys.indices {
             let gauge = gaugeSums[number] ?? (lastGauges[number] > 0 ? 0 : nil)
             gaugeSums[number] = nil
-            guard gauge != nil || touched.contains(Int16(number)) else { continue }
+            guard gauge != nil || isTouched[number] else { continue }
+            isTouched[number] = false
             var rollup = rollups[number]
             rollups[number] = Rollup()
             if let gauge {
@@ -256,7 +263,6 @@ struct PodIngest {
             let spread = Spread.parts(rollup, from: delta.from, to: delta.to, isGap: delta.isEstimated)
             parts += spread.map { ScrapeRecord.Part(key: keys[number], bucket: $0.bucket, rollup: $0.rollup) }
         }
-        touched.removeAll(keepingCapacity: true)
         return parts
     }
 }

@@ -29,6 +29,8 @@ struct ScrapeClient: Sendable {
     static let bodyBytesMax = 32 << 20
     /// Largest answer as sent when it is compressed.
     static let packedBytesMax = 8 << 20
+    /// Bytes of one read.
+    private static let readBytes = 96 << 10
     /// Time for a whole answer.
     static let timeout: Duration = .seconds(5)
 
@@ -53,6 +55,10 @@ struct ScrapeClient: Sendable {
         // A connection a scrape: hundreds of idle ones, each with its buffers, would take more memory than cursors do.
         settings.connectionPool.idleTimeout = .milliseconds(500)
         settings.connectionPool.retryConnectionEstablishment = false
+        // Large reads from the start: a short-lived connection would grow its reads only when the answer is over.
+        settings.http1_1ConnectionDebugInitializer = { channel in
+            channel.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
+        }
         settings.redirectConfiguration = .disallow
         return ScrapeClient(
             client: HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings), budget: ByteBudget(),
