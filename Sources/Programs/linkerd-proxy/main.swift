@@ -50,6 +50,7 @@ let started = adminGroup.next().makeFutureWithTask {
 }
 // Not waited for: the first certificate may take its time, and the order to end may come before.
 started.whenFailure { ProcessEnd.exit(1, "cannot start: \($0)") }
+started.whenSuccess { StartupCode.giveBack() }
 signals.waitForTermination()
 logger.info("Draining")
 let drained = adminGroup.next().makeFutureWithTask { await runtime.drain() }
