@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass, field
 
 from .envoy import envoy_config
-from .world import BACKEND, BIN, CLIENT, PROXY_UID, ROOT, SERVER, SERVER_IP, identity
+from .world import BACKEND, BIN, CLIENT, CLIENT_IP, PROXY_UID, ROOT, SERVER, SERVER_IP, identity
 
 ENVOY = os.path.join(ROOT, ".build", "peers", "envoy")
 CONTROL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "control.py")
@@ -31,6 +31,8 @@ class Contestant:
     url: str
     # The client pod's connections to the backend are redirected while it runs.
     redirects_outbound: bool = False
+    # A namespace, and what its proxy's metrics must show after a load: that the path was the one meant.
+    must_show: tuple = ()
 
 
 def has_envoy():
@@ -125,7 +127,7 @@ def mesh_contestants(world, threads=1):
 
 def mesh_linkerd(world, threads):
     parts = []
-    for pod, ns, ip in (("server", SERVER, SERVER_IP), ("client", CLIENT, "")):
+    for pod, ns, ip in (("server", SERVER, SERVER_IP), ("client", CLIENT, CLIENT_IP)):
         control = [SYSTEM_PYTHON, CONTROL, world.dir, SERVER_IP, str(BACKEND["h1"]), identity("server")]
         parts.append(Part(ns, control, 8086, is_measured=False))
         directory = world.path(f"identity-{pod}")
@@ -135,7 +137,7 @@ def mesh_linkerd(world, threads):
         with open(world.path("ca.pem")) as file:
             anchors = file.read()
         env = plain_mesh(threads) | {
-            "LINKERD2_PROXY_INBOUND_IPS": ip or "10.254.77.2",
+            "LINKERD2_PROXY_INBOUND_IPS": ip, "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS": "10.254.77.0/24",
             "LINKERD2_PROXY_IDENTITY_DIR": directory, "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": anchors,
             "LINKERD2_PROXY_IDENTITY_LOCAL_NAME": identity(pod), "LINKERD2_PROXY_IDENTITY_TOKEN_FILE": token,
             "LINKERD2_PROXY_IDENTITY_SVC_ADDR": "127.0.0.1:8080",
@@ -145,7 +147,8 @@ def mesh_linkerd(world, threads):
         }
         del env["LINKERD2_PROXY_IDENTITY_DISABLED"]
         parts.append(Part(ns, [os.path.join(BIN, "linkerd-proxy")], 4143, env, user=PROXY_UID))
-    return Contestant("2 × linkerd-proxy", parts, f"http://{SERVER_IP}:{BACKEND['h1']}/", redirects_outbound=True)
+    return Contestant("2 × linkerd-proxy", parts, f"http://{SERVER_IP}:{BACKEND['h1']}/", redirects_outbound=True,
+                      must_show=(CLIENT, r'^request_total\{direction="outbound".*tls="true"'))
 
 
 def mesh_haproxy(world, threads):

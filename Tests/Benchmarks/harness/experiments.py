@@ -1,12 +1,13 @@
 """What is measured: each function runs its rounds and returns rows by contestant, one for each round."""
 import os
+import re
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 
 from . import contestants, load
-from .world import CLIENT, DIRECT, SERVER_IP, inside
+from .world import CLIENT, DIRECT, SERVER_IP, inside, run
 
 IDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "idle.py")
 
@@ -65,6 +66,17 @@ def throughput(world, protocol, options):
     return results
 
 
+def check_path(contestant):
+    """Stops when the metrics deny that requests took the path that is measured: a figure for another would lie."""
+    if not contestant.must_show:
+        return
+    ns, pattern = contestant.must_show
+    text = run(*inside(ns, "curl", "-s", "http://127.0.0.1:4191/metrics"))
+    if not re.search(pattern, text, re.M):
+        seen = "\n".join(line for line in text.splitlines() if line.startswith("request_total"))
+        raise SystemExit(f"compare: {contestant.name}: no metric matches {pattern}:\n{seen}")
+
+
 def throughput_once(world, protocol, options, contestant):
     with running(world, contestant) as processes:
         idle_rss, _ = memory(processes)
@@ -74,6 +86,7 @@ def throughput_once(world, protocol, options, contestant):
             world, protocol, contestant.url, options.connections, options.streams, options.seconds)
         spent, elapsed = cpu(processes) - before, time.time() - started
         rss, anonymous = memory(processes)
+        check_path(contestant)
         return {"cpu_us": spent / max(count, 1) * 1e6, "rps": count / elapsed, "p50_ms": p50, "p99_ms": p99,
                 "rss_mb": rss, "anonymous_mb": anonymous, "idle_rss_mb": idle_rss, "errors": errors}
 
