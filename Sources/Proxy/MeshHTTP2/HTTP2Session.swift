@@ -172,7 +172,7 @@ public import NIOCore
         unsafe memory.lendEvents(to: &core.pointee.events)
         unsafe core.pointee.output = memory.takeOutput()
         unsafe core.pointee.outputByteCount = 0
-        let limit = unsafe core.pointee.limits.outputBytesMax
+        let limit = unsafe core.pointee.outputBytesMax
         while unsafe core.pointee.outputByteCount < limit {
             var bytes: UnsafePointer<UInt8>?
             // SAFETY: nghttp2 lends `count` bytes until its next call; they are copied at once.

@@ -5,7 +5,9 @@ import NIOCore
 /// which hands that address to C; a struct reached by address costs a callback no reference counting.
 @unsafe struct SessionCore {
     let isServer: Bool
-    let limits: SessionLimits
+    /// Two of `SessionLimits`, which as a whole would be 200 bytes for each connection.
+    let headerListBytesMax: Int
+    let outputBytesMax: Int
     /// The arena of the session's `headers`, which the session keeps alive.
     let headers: UnsafeMutablePointer<HeaderStorage>
     var streams = StreamSlab()
@@ -46,7 +48,8 @@ import NIOCore
 
     init(isServer: Bool, limits: SessionLimits, headers: UnsafeMutablePointer<HeaderStorage>) {
         unsafe self.isServer = isServer
-        unsafe self.limits = limits
+        unsafe headerListBytesMax = limits.headerListBytesMax
+        unsafe outputBytesMax = limits.outputBytesMax
         unsafe self.headers = unsafe headers
         unsafe peerResets = TokenBucket(limits.peerResets)
         unsafe causedResets = TokenBucket(limits.causedResets)
@@ -71,7 +74,7 @@ import NIOCore
         flags: UInt8
     ) -> Bool {
         unsafe currentListBytes += nameCount + valueCount + 32
-        guard unsafe currentListBytes <= limits.headerListBytesMax else {
+        guard unsafe currentListBytes <= headerListBytesMax else {
             unsafe currentIsTooLarge = true
             return true
         }

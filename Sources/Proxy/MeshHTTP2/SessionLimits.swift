@@ -64,21 +64,25 @@ public struct SessionLimits: Sendable, Equatable {
 struct TokenBucket {
     /// Thousandths of a token, so that slow rates refill in small steps.
     private var milliTokens: Int
-    private let rate: SessionLimits.Rate
-    private var updatedAtNanoseconds: UInt64?
+    private let burst: Int32
+    private let perSecond: Int32
+    /// 0 before the first token was taken.
+    private var updatedAtNanoseconds: UInt64 = 0
 
     init(_ rate: SessionLimits.Rate) {
-        self.rate = rate
-        milliTokens = rate.burst * 1_000
+        burst = Int32(clamping: rate.burst)
+        perSecond = Int32(clamping: rate.perSecond)
+        milliTokens = Int(burst) * 1_000
     }
 
     /// Takes one token; false when none is left.
     mutating func take(nowNanoseconds now: UInt64) -> Bool {
-        if let before = updatedAtNanoseconds, now > before {
+        let before = updatedAtNanoseconds
+        if before > 0, now > before {
             // A long silence fills the bucket; the bound keeps the product far from overflow.
             let elapsedMilliseconds = Int(min((now - before) / 1_000_000, 3_600_000))
             if elapsedMilliseconds > 0 {
-                milliTokens = min(rate.burst * 1_000, milliTokens + elapsedMilliseconds * rate.perSecond)
+                milliTokens = min(Int(burst) * 1_000, milliTokens + elapsedMilliseconds * Int(perSecond))
                 updatedAtNanoseconds = now
             }
         } else {
