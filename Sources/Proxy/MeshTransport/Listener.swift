@@ -22,6 +22,7 @@ package struct Listener: Sendable {
         var bootstrap = ServerBootstrap(group: loops)
             .serverChannelOption(.backlog, value: settings.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: SocketSettings.acceptsPerTurnMax)
             .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.recvAllocator, value: SocketSettings.readAllocator)

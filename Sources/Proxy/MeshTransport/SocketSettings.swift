@@ -25,6 +25,9 @@ package struct SocketSettings: Sendable, Equatable {
     /// Bytes queued towards a slow peer before the other side is no longer read, and when reading starts
     /// again.
     package static let writeQueueBytes = ChannelOptions.Types.WriteBufferWaterMark(low: 32_768, high: 131_072)
+    /// Connections accepted in one turn of the loop. NIO's 4 left a burst of 1,000 in the backlog for seconds, while
+    /// those accepted already kept every turn long.
+    package static let acceptsPerTurnMax: UInt = 64
 
     /// Channel options as (level, name, value) of `setsockopt`; TCP_NODELAY always.
     var socketOptions: [(option: ChannelOptions.Types.SocketOption, value: Int)] {
