@@ -1,11 +1,12 @@
 // swift-tools-version: 6.2
-// The fuzzers, apart from the product: only what parses and needs no socket, by links to its sources, so that
-// building with sanitizers costs a minute and not the whole graph.
+// The fuzzers, apart from the product: only what parses and needs no socket, by links to its sources. The parsers
+// alone are instrumented and optimized; NIOCore, which they only borrow buffers from, is built as it is.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .unsafeFlags(["-sanitize=address", "-sanitize=fuzzer", "-O"]),
 ]
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 
@@ -23,6 +24,7 @@ let package = Package(
         parser("MeshWire", [nioCore]), parser("MeshHTTP2", ["CNGHTTP2", nioCore]),
         .executableTarget(
             name: "mesh-fuzz", dependencies: ["MeshModel", "MeshMetrics", "MeshCompression", "MeshWire", "MeshHTTP2", nioCore],
-            path: "Sources/Harness", swiftSettings: settings),
+            path: "Sources/Harness", swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-sanitize=address", "-sanitize=fuzzer"])]),
     ]
 )
