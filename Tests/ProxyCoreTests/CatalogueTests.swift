@@ -291,7 +291,8 @@ struct CatalogueCheck {
 
     private func crowded(_ check: inout CatalogueCheck) async throws {
         var scrape = ""
-        try await ProxyFixture.run(["LINKERD2_PROXY_METRICS_SERIES_MAX": "1"]) { (proxy: ProxyFixture) async throws in
+        let bound = ["LINKERD2_PROXY_METRICS_SERIES_MAX": "1", "LINKERD2_PROXY_ACCESS_LOG": "json"]
+        try await ProxyFixture.run(bound) { (proxy: ProxyFixture) async throws in
             let server = try await ScriptedServer.answering(ok, on: proxy.group)
             for direction in ["inbound", "outbound"] {
                 let client =

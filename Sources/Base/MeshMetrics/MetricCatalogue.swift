@@ -166,7 +166,9 @@ public enum MetricCatalogue {
         MetricFamily(
             "proxy_metrics_folded_total", .counter,
             "Label sets that came when a kind of series was full, and count under `other`", labels: Label.must("kind"),
-            since: .ours)
+            since: .ours),
+        MetricFamily(
+            "proxy_access_log_dropped_total", .counter, "Lines of the access log that nobody read in time", since: .ours),
     ]
 
     /// The table of all families, in Markdown, as the README has it.

@@ -197,6 +197,7 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     var direction: Direction { .inbound }
     // Only meshed clients hear what went wrong.
     var emitsInformationalHeaders: Bool { target.tls.clientID != nil }
+    var accessLog: AccessLogSource? { target.accessLog }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
         target.requestDecision.increment()

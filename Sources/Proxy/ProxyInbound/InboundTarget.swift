@@ -32,6 +32,8 @@ final class InboundTarget {
     let serverName: String
     /// `inbound_http_authz_allow_total`, or `…_deny_total`.
     let requestDecision: Counter
+    /// Where its requests are logged.
+    let accessLog: AccessLogSource?
     private let server: String
     private let granted: String
 
@@ -48,6 +50,7 @@ final class InboundTarget {
         tlsLabels = loop.identity == nil ? SeriesLabels.tlsDisabled : tls.labels
         idleSince = .now()
         isAuthorized = authorization != nil
+        accessLog = loop.accessLog.map { AccessLogSource($0, clientID: tls.clientID) }
         serverName = config.policy.policy.rawValue
         let target = SeriesLabels.target(address)
         server = config.policy.serverLabels(port: address.port ?? 0)

@@ -22,14 +22,38 @@ final class ProxyFixture: Sendable {
         let address = Mutex<SocketAddress?>(nil)
     }
 
+    /// What the access log wrote, when the configuration has one.
+    let accessLog: AccessLines?
+
+    /// Lines of an access log, kept.
+    final class AccessLines: Sendable {
+        private let bytes: Kept
+        let writer: LineWriter
+
+        private final class Kept: Sendable {
+            let bytes = Mutex<[UInt8]>([])
+        }
+
+        init() {
+            let kept = Kept()
+            bytes = kept
+            writer = LineWriter { more in kept.bytes.withLock { $0 += more } }
+        }
+
+        var lines: [String] {
+            String(decoding: bytes.bytes.withLock { $0 }, as: UTF8.self).split(separator: "\n").map(String.init)
+        }
+    }
+
     private init(config: ProxyConfig, log: String) {
+        accessLog = config.accessLog.map { _ in AccessLines() }
         group = MultiThreadedEventLoopGroup(numberOfThreads: config.coreCount)
         adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         destination = Destination()
         runtime = ProxyRuntime(
             config: config, group: group, adminGroup: adminGroup, environment: ["A": "1"],
             logFilter: LogFilter(log),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, accessLines: accessLog.map(\.writer))
     }
 
     /// Starts a proxy, runs `body`, and ends everything.

@@ -20,6 +20,8 @@ struct HTTP1Exchange {
     /// The whole request as it was sent, while it may be sent again: no response byte came, the connection
     /// was pooled, the method is idempotent.
     var replay: ByteBuffer?
+    /// Set when the request is logged.
+    var access: AccessLogEntry?
     /// Set when the request's destination has routes.
     var routed: RoutedRequest?
     /// The request as it came, while its route allows a retry and it is short enough.
@@ -95,6 +97,7 @@ struct HTTP1Exchange {
         isPending = true
         endpoint.requestStarted()
         routed?.attempted()
+        access?.dispatched()
     }
 
     /// The client is told to close after this response.
@@ -186,6 +189,8 @@ struct HTTP1Exchange {
     }
 
     private mutating func clear() {
+        access?.finish()
+        access = nil
         endpoint = nil
         upstream = nil
         replay = nil

@@ -19,6 +19,7 @@ extension HTTP1ServerHandler {
 
     /// Passes on the answer that ends HTTP on this connection: 101, or 2xx to CONNECT.
     func forwardSwitch(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
+        logAnswer(source, head)
         exchange.answered(status: head.status)
         forward(source, head, bodyBytes: 0, additions: nil)
     }
@@ -27,6 +28,7 @@ extension HTTP1ServerHandler {
     func forwardHead(
         _ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser, bodyBytes: Int, isUntilClose: Bool
     ) {
+        logAnswer(source, head)
         exchange.answered(status: head.status)
         if isUntilClose || isDraining { exchange.closeAfterwards() }
         let additions: ByteBuffer? =

@@ -234,6 +234,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     private func startExchange() {
         body = HTTP1BodyReader(parser.framing)
         exchange.start(parser)
+        beginAccessEntry()
         let named =
             switch stack.requestName {
             case .canonical where !parser.canonicalName.isEmpty: parser.canonicalName

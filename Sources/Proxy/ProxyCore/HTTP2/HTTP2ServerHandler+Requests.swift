@@ -12,6 +12,7 @@ extension HTTP2ServerHandler {
         let isGRPC = headers.isGRPC(block)
         streams[slot].isGRPC = isGRPC
         streams[slot].isRequestEnded = isEnd
+        beginAccessEntry(slot, block, of: headers)
         guard !block.isTooLarge else {
             return answer(slot, status: 431)
         }
@@ -95,6 +96,7 @@ extension HTTP2ServerHandler {
         if let name = endpoint.canonicalName { streams[slot].copy?.setCanonicalName(name) }
         if let id = endpoint.clientID { streams[slot].copy?.setClientID(id) }
         endpoint.requestStarted()
+        streams[slot].access?.dispatched()
         send(slot, to: endpoint)
     }
 

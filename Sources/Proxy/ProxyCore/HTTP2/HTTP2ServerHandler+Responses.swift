@@ -19,6 +19,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         streams[slot].routed?.headPassed()
         streams[slot].hasResponseHead = true
         streams[slot].status = headers.number(of: .status, in: block) ?? 0
+        logAnswer(slot, block, of: headers)
         streams[slot].copy?.drop()
         if isEnd { streams[slot].grpcStatus = headers.number(of: .grpcStatus, in: block) }
         session.submitResponse(block, of: headers, isEnd: isEnd, on: slot)

@@ -53,8 +53,11 @@ struct HTTP2ServerStream {
     /// Tells a late routing answer that the slot has a new stream.
     var generation = 0
     var copy: RequestCopy?
+    /// Set when the request is logged.
+    var access: AccessLogEntry?
 
     mutating func reset() {
+        access?.finish()
         // `copy` moves out and back in: that costs no reference counting.
         var copy: RequestCopy?
         swap(&copy, &self.copy)
@@ -92,6 +95,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
     private var isDraining = false
     private var isClosed = false
     private(set) var loop: (any EventLoop)?
+    private(set) var remoteAddress: SocketAddress?
 
     package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState)
     {
@@ -110,6 +114,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
     package func handlerAdded(context: ChannelHandlerContext) {
         wire.attach(context, owner: self)
         loop = context.eventLoop
+        remoteAddress = context.remoteAddress
         keepAlive?.start(on: context.eventLoop, session: session) { [weak self] action in
             switch action {
             case .pinged: self?.wire.flushSoon()

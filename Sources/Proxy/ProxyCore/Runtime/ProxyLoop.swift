@@ -10,6 +10,8 @@ package final class ProxyLoop {
     package let metrics: MetricsShard
     /// The connections accepted on this loop.
     package let drain: DrainState
+    /// Where inbound requests are logged; `nil` when they are not.
+    package var accessLog: AccessLog?
     /// Where the balancers' random choices come from.
     package var random: XorShift
 

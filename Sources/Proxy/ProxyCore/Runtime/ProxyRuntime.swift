@@ -25,6 +25,8 @@ package final class ProxyRuntime: Sendable {
     private let logFilter: LogFilter
     private let logger: Logger
     private let state = Mutex(State())
+    /// Writes the access log; `nil` when there is none.
+    private let accessLines: LineWriter?
     private let identityStatus = IdentityStatus()
     /// Who this proxy is, from the start; certified later.
     private let identity: ProxyIdentity?
@@ -32,10 +34,12 @@ package final class ProxyRuntime: Sendable {
     /// - Parameters:
     ///   - group: the data plane's loops.
     ///   - adminGroup: one loop for probes and scrapes.
+    ///   - accessLines: where an access log goes instead of standard error.
     package init(
         config: ProxyConfig, group: any EventLoopGroup, adminGroup: any EventLoopGroup,
-        environment: [String: String], logFilter: LogFilter, logger: Logger
+        environment: [String: String], logFilter: LogFilter, logger: Logger, accessLines: LineWriter? = nil
     ) {
+        self.accessLines = accessLines ?? (config.accessLog == nil ? nil : LineWriter())
         self.config = config
         self.group = group
         self.adminGroup = adminGroup
@@ -53,15 +57,18 @@ package final class ProxyRuntime: Sendable {
         _ build: @Sendable (LoopLocal<ProxyLoop>) async throws -> [any ProxySide]
     ) async throws {
         let (identity, seriesMax) = (identity, config.metricsSeriesMax)
+        let accessLog = makeAccessLog()
         let loops = try await LoopLocal.make(on: group) {
-            ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
+            let loop = ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
+            loop.accessLog = accessLog
+            return loop
         }
         let adminLoops = try await LoopLocal.make(on: adminGroup) {
             ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
         }
         let metrics = MetricsRegistry(
             [loops, adminLoops], retainIdle: config.metricsRetainIdle,
-            identity: identity == nil ? nil : identityStatus)
+            identity: identity == nil ? nil : identityStatus, accessLines: accessLines)
         let admin = try await AdminServer.bind(
             config.adminAddress, loops: adminGroup, shards: adminLoops, state: adminState(metrics)
         ).get()
@@ -90,6 +97,11 @@ package final class ProxyRuntime: Sendable {
         }
         for listener in listeners { try await listener.accept().get() }
         state.withLock { $0.isReady = true }
+    }
+
+    private func makeAccessLog() -> AccessLog? {
+        guard let format = config.accessLog, let accessLines else { return nil }
+        return AccessLog(format) { accessLines.write($0) }
     }
 
     /// Waits for the first certificate.
@@ -199,6 +211,7 @@ package final class ProxyRuntime: Sendable {
         await finish(grace.futureResult)
         identityClient?.eventLoop.execute { identityClient?.value.shutDown() }
         if let admin { await finish(admin.close()) }
+        await accessLines?.close()
     }
 
     /// Tells every loop; the futures complete as their last connections close.

@@ -57,6 +57,9 @@ package protocol RequestStack: AnyObject {
     /// `outbound_http_errors_total`).
     func failed(with error: ProxyError)
 
+    /// Where requests are logged; `nil` logs none.
+    var accessLog: AccessLogSource? { get }
+
     /// Whether synthetic responses may carry `l5d-proxy-error` and `l5d-proxy-connection` to this client.
     var emitsInformationalHeaders: Bool { get }
 }
@@ -76,6 +79,7 @@ package enum RouteDecision {
 extension RequestStack {
     package var requestName: RequestName { direction == .inbound ? .canonical : .authority }
     package var inFlight: InFlightLimit? { nil }
+    package var accessLog: AccessLogSource? { nil }
 
     package func routes(authority: String) -> RouteTable? { nil }
 

@@ -28,6 +28,18 @@ package struct AccessLog: Sendable {
     }
 }
 
+/// An access log with what is the same for all requests of a connection.
+package struct AccessLogSource: Sendable {
+    let log: AccessLog
+    /// The client's proven identity; empty when there is none.
+    let clientID: String
+
+    package init(_ log: AccessLog, clientID: String?) {
+        self.log = log
+        self.clientID = clientID ?? ""
+    }
+}
+
 /// What a request's head says; every text may be empty.
 struct AccessLogRequest {
     var client = ""

@@ -10,9 +10,15 @@ package struct MetricsRegistry: Sendable {
     private let retainIdle: TimeAmount
     private let startedAt: NIODeadline
     private let identity: IdentityStatus?
+    private let accessLines: LineWriter?
 
     /// - Parameter identity: `nil` when identity is disabled.
-    package init(_ groups: [LoopLocal<ProxyLoop>], retainIdle: TimeAmount, identity: IdentityStatus? = nil) {
+    /// - Parameter accessLines: `nil` when there is no access log.
+    package init(
+        _ groups: [LoopLocal<ProxyLoop>], retainIdle: TimeAmount, identity: IdentityStatus? = nil,
+        accessLines: LineWriter? = nil
+    ) {
+        self.accessLines = accessLines
         self.groups = groups
         self.identity = identity
         self.retainIdle = retainIdle
@@ -34,6 +40,7 @@ package struct MetricsRegistry: Sendable {
         var writer = ExpositionWriter(format, reservingBytes: 65_536)
         MetricsRenderer.render(try await snapshot(), into: &writer)
         renderIdentity(into: &writer)
+        renderAccessLog(into: &writer)
         renderProcess(into: &writer)
         writer.end()
         return writer.bytes
@@ -50,6 +57,12 @@ package struct MetricsRegistry: Sendable {
         guard let family = MetricCatalogue.family("identity_cert_refresh_count") else { return }
         writer.family(family)
         writer.sample(family.name, labelText: "", value: identity.refreshCount)
+    }
+
+    private func renderAccessLog(into writer: inout ExpositionWriter) {
+        guard let accessLines, let family = MetricCatalogue.family("proxy_access_log_dropped_total") else { return }
+        writer.family(family)
+        writer.sample(family.name, labelText: "", value: accessLines.droppedCount)
     }
 
     private func renderProcess(into writer: inout ExpositionWriter) {
