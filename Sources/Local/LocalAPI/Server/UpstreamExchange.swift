@@ -127,10 +127,10 @@ struct UpstreamExchange: Sendable {
     private func connect() async throws -> Connection {
         let tls = target.tls
         let timeout = min(Self.connectTimeout, limit ?? Self.connectTimeout)
-        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .connect(host: target.host, port: target.port) { channel in
+            .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if let tls {
@@ -139,9 +139,12 @@ struct UpstreamExchange: Sendable {
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls.context, serverHostname: name))
                     }
                     try pipeline.addHTTPClientHandlers()
-                    return try Connection(wrappingChannelSynchronously: channel)
                 }
             }
+            .connect(host: target.host, port: target.port).get()
+        // Wrapped once it is there: an asynchronous channel that is dropped unused, because nobody answered, ends the
+        // process. Nothing is lost before, since the other side only answers.
+        return try await channel.eventLoop.submit { try Connection(wrappingChannelSynchronously: channel) }.get()
     }
 
     /// Sends the request and hands on the parts of the answer until `receive` says that it is whole.

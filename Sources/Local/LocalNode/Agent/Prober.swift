@@ -64,13 +64,16 @@ package final class Prober: Sendable {
         ofHealthCheck service: String, address: String, port: Int, timeoutSeconds: Int
     ) async -> String? {
         do {
-            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let connected = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connectTimeout(.seconds(Int64(timeoutSeconds)))
-                .connect(host: address, port: port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                    }
-                }
+                .channelOption(.autoRead, value: false)
+                .connect(host: address, port: port).get()
+            // Wrapped once it is there: an asynchronous channel that is dropped unused, because nothing listens, ends
+            // the process. Nothing is read before.
+            let channel = try await connected.eventLoop.submit {
+                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: connected)
+            }.get()
+            try? await connected.setOption(.autoRead, value: true).get()  // Closed already: reading below tells.
             // Closing ends the conversation below, and it says so.
             let alarm = channel.channel.eventLoop.scheduleTask(in: .seconds(Int64(timeoutSeconds))) {
                 channel.channel.close(promise: nil)
