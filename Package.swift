@@ -152,6 +152,12 @@ let viz: [Target] = [
             grpcProtobuf, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, logging,
         ]),
     lib(
+        "Tap", "Viz/Tap",
+        [
+            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore,
+            grpcProtobuf, grpcPosix, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging,
+        ]),
+    lib(
         "Dashboard", "Viz/Dashboard",
         [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcProtobuf, grpcPosix,
@@ -204,7 +210,7 @@ let programs: [Target] = [
         "linkerd-proxy", ["ProxyCore", "ProxyInbound", "ProxyOutbound", "MeshTransport", nioCore, nioPosix, logging]),
     program("linkerd-proxy-init", ["ProxyInit", arguments]),
     program("linkerd-controller", ["Destination", "Identity", "Injector", "InjectorWebhook", "MeshKubernetes", "MeshModel", arguments, logging, lifecycle, signals]),
-    program("linkerd-viz", ["MetricsAPI", "Dashboard", "MeshKubernetes", "MeshModel", "MeshRollup", "RollupStore", arguments, logging, lifecycle, signals]),
+    program("linkerd-viz", ["MetricsAPI", "Dashboard", "Tap", "MeshKubernetes", "MeshModel", "MeshRollup", "RollupStore", arguments, logging, lifecycle, signals]),
     program("emojivoto", ["Emojivoto", "MeshModel", arguments, logging, lifecycle, signals]),
 ]
 
@@ -245,6 +251,10 @@ let allTests: [Target] =
         "Viz", "MetricsAPI",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf,
          grpcCore, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
+    + tests(
+        "Viz", "Tap",
+        ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore, grpcPosix, httpClient,
+         nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])

@@ -13,6 +13,8 @@ final class FakeStack: RequestStack, @unchecked Sendable {
     var failures: [ProxyError.Kind] = []
     var authorities: [String] = []
     var emitsInformationalHeaders = true
+    let taps = LoopTaps()
+    let tapLabels: [String: String] = [:]
 
     init(_ direction: Direction = .inbound, _ decide: @escaping (String, Bool) -> RouteDecision) {
         self.direction = direction

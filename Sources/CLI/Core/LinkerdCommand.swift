@@ -19,8 +19,8 @@ package struct VizCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "viz", abstract: "Golden metrics of the mesh, from the terminal.",
         subcommands: [
-            StatCommand.self, RoutesCommand.self, EdgesCommand.self, ListCommand.self, CompareCommand.self,
-            HistoryCommand.self, AllowScrapesCommand.self,
+            StatCommand.self, RoutesCommand.self, EdgesCommand.self, TapCommand.self, TopCommand.self, ListCommand.self,
+            CompareCommand.self, HistoryCommand.self, AllowScrapesCommand.self,
         ])
 
     package init() {}

@@ -5,10 +5,13 @@ import MeshModel
 struct LinkerdViz: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "linkerd-viz", abstract: "Runs a component of the viz extension.",
-        version: BuildVersion.current, subcommands: [MetricsAPICommand.self, WebCommand.self, StoreCommand.self])
+        version: BuildVersion.current,
+        subcommands: [
+            MetricsAPICommand.self, WebCommand.self, TapCommand.self, TapInjectorCommand.self, StoreCommand.self,
+        ])
 
     /// Flags that may stand alone, as Go's do.
-    static let booleanFlags: Set<String> = ["enable-pprof", "reload", "prometheus-skip-verify"]
+    static let booleanFlags: Set<String> = ["enable-pprof", "reload", "prometheus-skip-verify", "disable-common-names"]
 
     /// Parses and runs; only returns when the command ends well.
     static func start(_ arguments: [String]) async {

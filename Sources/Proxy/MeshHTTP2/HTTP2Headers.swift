@@ -3,6 +3,7 @@
 // ourselves (error responses, gRPC requests) and copies that are kept in case a request must be sent again.
 
 import Glibc
+public import NIOCore
 
 /// Position of one header list in the `HTTP2Headers` that holds it.
 public struct HeaderBlock: Sendable, Equatable {
@@ -163,6 +164,26 @@ extension HTTP2Headers {
                 (String(decoding: name, as: UTF8.self), String(decoding: value(at: index), as: UTF8.self)))
         }
         return fields
+    }
+
+    /// Every field that was not removed, in order, as bytes. For taps: allocates.
+    public func rawFields(of block: HeaderBlock) -> [(name: [UInt8], value: [UInt8])] {
+        var fields: [(name: [UInt8], value: [UInt8])] = []
+        for index in unsafe storage.pointee.indices(of: block) {
+            let field = unsafe storage.pointee.fields[index]
+            guard field.flags & HeaderField.removed == 0 else { continue }
+            // SAFETY: as in `value(at:)`.
+            let start = unsafe storage.pointee.bytes + Int(field.offset)
+            let name = unsafe UnsafeBufferPointer(start: start, count: Int(field.nameCount))
+            unsafe fields.append((Array(name), Array(value(at: index))))
+        }
+        return fields
+    }
+
+    /// Appends the first value of the field to `buffer`; nothing when the list has none.
+    public func write(_ token: HeaderToken, of block: HeaderBlock, to buffer: inout ByteBuffer) {
+        guard let index = find(token, block) else { return }
+        unsafe buffer.writeBytes(UnsafeRawBufferPointer(value(at: index)))
     }
 
     /// Leaves every field with that name out when the list is sent.

@@ -32,6 +32,8 @@ package struct HTTP1BodyReader: Sendable {
 
     private var state: State
     private var lineBytes = 0
+    /// Bytes of the body itself so far: chunks without their framing.
+    package private(set) var contentBytes = 0
 
     /// Starts reading a body framed so.
     package init(_ framing: HTTP1Framing) {
@@ -56,14 +58,18 @@ package struct HTTP1BodyReader: Sendable {
     package mutating func consume(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError) -> Int {
         switch state {
         case .done: return 0
-        case .untilClose: return bytes.count - start
+        case .untilClose:
+            contentBytes &+= bytes.count - start
+            return bytes.count - start
         case .remaining(let left):
             let available = UInt64(bytes.count - start)
             if available < left {
                 state = .remaining(left - available)
+                contentBytes &+= Int(available)
                 return Int(available)
             }
             state = .done
+            contentBytes &+= Int(left)
             return Int(left)
         default:
             var offset = start
@@ -76,6 +82,7 @@ package struct HTTP1BodyReader: Sendable {
         if case .chunkData(let left) = state {
             let taken = min(left, UInt64(bytes.count - offset))
             offset += Int(taken)
+            contentBytes &+= Int(taken)
             state = taken == left ? .chunkDataReturn : .chunkData(left - taken)
             return
         }

@@ -198,6 +198,8 @@ final class InboundPlan: ConnectionPlan, RequestStack {
     // Only meshed clients hear what went wrong.
     var emitsInformationalHeaders: Bool { target.tls.clientID != nil }
     var accessLog: AccessLogSource? { target.accessLog }
+    var taps: LoopTaps { target.taps }
+    var tapLabels: [String: String] { target.tapSourceLabels }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
         target.requestDecision.increment()

@@ -9,6 +9,8 @@ final class InboundTarget {
     let address: SocketAddress
     /// Sockets accepted from peers for this port.
     let source: TransportMetrics
+    /// What taps say about clients of this port.
+    let tapSourceLabels: [String: String]
     /// When the last connection to this port closed; `nil` while one is open.
     private(set) var idleSince: NIODeadline?
 
@@ -52,6 +54,7 @@ final class InboundTarget {
         isAuthorized = authorization != nil
         accessLog = loop.accessLog.map { AccessLogSource($0, clientID: tls.clientID) }
         serverName = config.policy.policy.rawValue
+        tapSourceLabels = loop.identity == nil ? ["tls": "disabled"] : tls.tapLabels
         let target = SeriesLabels.target(address)
         server = config.policy.serverLabels(port: address.port ?? 0)
         granted = authorization.map { "," + config.policy.authorizationLabels($0) } ?? ""
@@ -92,6 +95,9 @@ final class InboundTarget {
         return made
     }
 
+    /// Who taps the requests of this loop.
+    var taps: LoopTaps { loop.taps }
+
     func connectionOpened() {
         openCount += 1
         idleSince = nil
@@ -117,7 +123,11 @@ final class InboundTarget {
             + "\(server),\(InboundPolicy.routeLabels)\(granted)"
         return EndpointHandle(
             address: address, loop: loop.loop, metrics: loop.metrics.requests(labels: labels),
-            transport: destination, settings: settings, clientID: tls.clientID)
+            transport: destination, settings: settings, clientID: tls.clientID,
+            tapLabels: [
+                "srv_group": "", "srv_kind": "default", "srv_name": serverName,
+                "tls": SeriesLabels.NoTLSReason.loopback.rawValue,
+            ])
     }
 }
 

@@ -74,6 +74,9 @@ final class OutboundDestination {
         start()
     }
 
+    /// Who taps the requests of this loop.
+    var taps: LoopTaps { loop.taps }
+
     // MARK: Connections
 
     func connectionOpened() {

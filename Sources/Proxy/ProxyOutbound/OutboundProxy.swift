@@ -192,6 +192,9 @@ final class OutboundPlan: ConnectionPlan, RequestStack {
     var requestName: RequestName { ingress == nil ? .authority : .override }
     var detectTimeout: TimeAmount { settings.side.detectTimeout }
     var emitsInformationalHeaders: Bool { settings.emitsHeaders }
+    var taps: LoopTaps { destination.taps }
+    // The application speaks plainly to its own proxy.
+    var tapLabels: [String: String] { ["tls": SeriesLabels.NoTLSReason.loopback.rawValue] }
 
     func route(authority: String, isGRPC: Bool) -> RouteDecision {
         guard ingress != nil, !authority.isEmpty else { return destination.choose() }

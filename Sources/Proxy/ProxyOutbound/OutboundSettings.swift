@@ -35,28 +35,32 @@ struct OutboundSettings {
             address: discovered.address, loop: loop.loop,
             metrics: loop.metrics.requests(labels: "direction=\"outbound\",\(common)"),
             transport: loop.metrics.transport(labels: "direction=\"outbound\",peer=\"dst\",\(common)"),
-            settings: side.endpoint, canonicalName: name.canonical, tls: security.tls)
+            settings: side.endpoint, canonicalName: name.canonical, tls: security.tls,
+            tapLabels: discovered.metricLabels.merging(security.tap) { $1 })
     }
 
     /// Whether and how connections to an endpoint are encrypted, and what the labels say about it
     /// (`spec/proxy.md` 1.6).
     private func security(
         of endpoint: DiscoveredEndpoint, identity: ProxyIdentity?
-    ) -> (tls: EndpointTLS?, labels: String) {
-        guard let identity else { return (nil, SeriesLabels.tlsDisabled) }
+    ) -> (tls: EndpointTLS?, labels: String, tap: [String: String]) {
+        guard let identity else { return (nil, SeriesLabels.tlsDisabled, ["tls": "disabled"]) }
         let bytes = endpoint.address.ipBytes
         if inboundIPs.contains(where: { $0.ipBytes == bytes }) {
-            return (nil, SeriesLabels.noTLS(.loopback))  // The pod talks to itself.
+            let reason = SeriesLabels.NoTLSReason.loopback  // The pod talks to itself.
+            return (nil, SeriesLabels.noTLS(reason), ["tls": reason.rawValue])
         }
         // Behind a port whose bytes the peer does not look at, TLS of ours would reach the application; it takes
         // the transport header.
         let takesHeader = endpoint.protocolHint.opaqueTransportPort != nil
         guard !takesHeader, let name = endpoint.tlsIdentity, !name.isEmpty else {
-            return (nil, SeriesLabels.noTLS(.notProvidedByServiceDiscovery))
+            let reason = SeriesLabels.NoTLSReason.notProvidedByServiceDiscovery
+            return (nil, SeriesLabels.noTLS(reason), ["tls": reason.rawValue])
         }
         let options = TLSClientOptions(serverIdentity: name, serverName: endpoint.serverName)
         return (
-            EndpointTLS(contexts: identity.contexts, options: options), SeriesLabels.tls("server_id", name)
+            EndpointTLS(contexts: identity.contexts, options: options), SeriesLabels.tls("server_id", name),
+            ["tls": "true", "server_id": name]
         )
     }
 }

@@ -32,6 +32,8 @@ package struct ImageTable: Sendable {
         "controller": ["linkerd-controller"],
         "metrics-api": ["linkerd-viz", "metrics-api"],
         "web": ["linkerd-viz", "web"],
+        "tap": ["linkerd-viz", "tap"],
+        "tap-injector": ["linkerd-viz", "tap-injector"],
         "emojivoto-web": ["emojivoto", "web"],
         "emojivoto-emoji-svc": ["emojivoto", "emoji"],
         "emojivoto-voting-svc": ["emojivoto", "voting"],

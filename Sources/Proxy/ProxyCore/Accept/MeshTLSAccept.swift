@@ -27,6 +27,15 @@ package enum InboundTLS: Hashable, Sendable {
         return false
     }
 
+    /// What taps say: `tls` as `true` or why not, with its companion.
+    package var tapLabels: [String: String] {
+        switch self {
+        case .none(let reason): ["tls": reason.rawValue]
+        case .mesh(let id): id.map { ["tls": "true", "client_id": $0] } ?? ["tls": "true"]
+        case .passthrough(let name): ["tls": "passthru", "sni": name]
+        }
+    }
+
     /// Rendered labels: `tls` with its companion.
     package var labels: String {
         switch self {

@@ -41,6 +41,8 @@ package struct ProxyConfig: Sendable {
     package var identity: IdentityConfig?
     /// Who may connect to ports that no policy names.
     package var policy: InboundPolicy
+    /// Let this machine tap without showing who it is, as Linkerd does; tests with everything on one machine say no.
+    package var trustsLoopbackTaps = true
     /// The pod's own addresses; empty allows any.
     package var inboundIPs: [SocketAddress]
     /// Inbound ports whose bytes are not looked at.

@@ -28,6 +28,8 @@ struct HTTP1Exchange {
     private(set) var kept: ByteBuffer?
     /// Times the request went to another endpoint because one could not be connected to.
     private(set) var redispatchCount = 0
+    /// Set when a tap took the request.
+    var tap: TapExchange?
     /// Status of the final head that was passed on; 0 before that.
     private(set) var status = 0
 
@@ -104,8 +106,10 @@ struct HTTP1Exchange {
     mutating func closeAfterwards() { keepsConnection = false }
 
     /// The head of the final response came.
-    mutating func answered(status: Int) {
+    /// - Parameter fields: its header fields, when a tap wants to see them.
+    mutating func answered(status: Int, fields: TapFields? = nil) {
         self.status = status
+        tap?.answered(status: status, fields: fields)
         replay = nil
         kept = nil
         settle()
@@ -142,6 +146,8 @@ struct HTTP1Exchange {
         guard let endpoint else { return }
         answered(endpoint, status: status, at: NIODeadline.now().uptimeNanoseconds)
         endpoint.responseEnded(status: status, grpcStatus: nil, isFailure: true)
+        tap?.answered(status: status, fields: nil)
+        tapEnded()
     }
 
     /// The endpoint could not be asked, and another will be.
@@ -151,6 +157,13 @@ struct HTTP1Exchange {
         if isPending { endpoint?.load.abandoned() }
         isPending = false
         routed?.attemptFailed(error: error)
+        tapEnded()
+    }
+
+    /// Each attempt is a request of its own to taps.
+    private mutating func tapEnded() {
+        tap?.ended(.plain)
+        tap = nil
     }
 
     /// We stopped waiting for the answer.
@@ -191,6 +204,7 @@ struct HTTP1Exchange {
     private mutating func clear() {
         access?.finish()
         access = nil
+        tapEnded()
         endpoint = nil
         upstream = nil
         replay = nil

@@ -20,7 +20,7 @@ extension HTTP1ServerHandler {
     /// Passes on the answer that ends HTTP on this connection: 101, or 2xx to CONNECT.
     func forwardSwitch(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
         logAnswer(source, head)
-        exchange.answered(status: head.status)
+        exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
         forward(source, head, bodyBytes: 0, additions: nil)
     }
 
@@ -29,7 +29,7 @@ extension HTTP1ServerHandler {
         _ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser, bodyBytes: Int, isUntilClose: Bool
     ) {
         logAnswer(source, head)
-        exchange.answered(status: head.status)
+        exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
         if isUntilClose || isDraining { exchange.closeAfterwards() }
         let additions: ByteBuffer? =
             if !exchange.keepsConnection {

@@ -50,6 +50,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
     /// Ends a connection whose client does not; cancelled with it, or it would keep the channel's buffers alive.
     var linger: Scheduled<Void>?
     private(set) var authority = AuthorityMemo()
+    private let taps: LoopTaps
+    /// Made when the first request is tapped.
+    var tapSource: TapSource?
     private var errno: CInt = 0
     private var incompleteBytes = 0
     private let headTimeout: TimeAmount
@@ -62,6 +65,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     package init(stack: any RequestStack, transport: TransportMetrics, limits: HTTP2Limits, drain: DrainState)
     {
         self.stack = stack
+        taps = stack.taps
         self.transport = transport
         self.drain = drain
         headTimeout = limits.headTimeout
@@ -268,6 +272,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     func dispatch(to endpoint: EndpointHandle) {
         if !parser.requiredID.isEmpty, let error = mismatch(of: endpoint) { return respond(with: error) }
         exchange.dispatched(to: endpoint)
+        if taps.isTapped { exchange.tap = tapRequest(endpoint, taps) }
         if exchange.mayUsePool, let connection = endpoint.http1.take() {
             send(over: connection)
         } else {

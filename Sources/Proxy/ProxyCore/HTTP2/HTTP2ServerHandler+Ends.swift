@@ -15,6 +15,7 @@ extension HTTP2ServerHandler {
         }
         count(slot, failedAs: code.description, blamesEndpoint: false)
         settle(slot)
+        tapReset(slot, code)
         streams[slot].reset()
     }
 
@@ -44,6 +45,7 @@ extension HTTP2ServerHandler {
             return fail(slot, with: error, label: failure.metricLabel)
         }
         count(slot, failedAs: failure.metricLabel)
+        tapFailed(slot, failure)
         streams[slot].phase = .answered
         giveBackRequest(slot, streams[slot].requestOwed)
         if streams[slot].isGRPC, let error = failure.proxyError {
@@ -70,6 +72,7 @@ extension HTTP2ServerHandler {
     /// The request was counted and failed: records it, and answers.
     func fail(_ slot: StreamSlot, with error: ProxyError, label: String) {
         count(slot, failedAs: label)
+        tapAnswered(slot, with: error)
         answer(slot, error)
     }
 

@@ -93,6 +93,7 @@ extension HTTP2ServerHandler {
         streams[slot].hasFirstByte = false
         streams[slot].isCounted = false
         streams[slot].routed?.attempted()
+        if taps.isTapped || streams[slot].tap != nil { tapRequest(slot, endpoint) }
         if let name = endpoint.canonicalName { streams[slot].copy?.setCanonicalName(name) }
         if let id = endpoint.clientID { streams[slot].copy?.setClientID(id) }
         endpoint.requestStarted()

@@ -21,6 +21,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         streams[slot].status = headers.number(of: .status, in: block) ?? 0
         logAnswer(slot, block, of: headers)
         streams[slot].copy?.drop()
+        if let tap = streams[slot].tap { tap.answered(block, of: headers, status: streams[slot].status) }
         if isEnd { streams[slot].grpcStatus = headers.number(of: .grpcStatus, in: block) }
         session.submitResponse(block, of: headers, isEnd: isEnd, on: slot)
         if isEnd { responseComplete(slot) }
@@ -30,6 +31,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     package func responseBody(stream slot: Int, _ bytes: ByteBuffer) {
         releaseHead(slot)
         firstByte(slot)
+        streams[slot].tap?.passed(byteCount: bytes.readableBytes)
         streams[slot].responseOwed += bytes.readableBytes
         session.sendBody(bytes, on: slot)
         wire.flushSoon()
@@ -38,6 +40,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     package func responseTrailers(stream slot: Int, _ block: HeaderBlock, of headers: HTTP2Headers) {
         if interceptsTrailers(slot, block, of: headers) { return }
         streams[slot].grpcStatus = headers.number(of: .grpcStatus, in: block)
+        if let tap = streams[slot].tap { tap.ended(block, of: headers) }
         session.sendTrailers(block, of: headers, on: slot)
         responseComplete(slot)
         wire.flushSoon()
@@ -80,6 +83,10 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
     private func responseComplete(_ slot: StreamSlot) {
         firstByte(slot)
         streams[slot].isResponseEnded = true
+        if let tap = streams[slot].tap {
+            tap.ended(streams[slot].grpcStatus.map { .grpc(status: $0) } ?? .plain)
+            streams[slot].tap = nil
+        }
         guard let endpoint = streams[slot].endpoint, !streams[slot].isCounted else { return }
         streams[slot].isCounted = true
         let (status, grpcStatus) = (streams[slot].status, streams[slot].grpcStatus)

@@ -128,6 +128,7 @@ extension HTTP2ServerHandler {
             endpoint.load.answered(latencyNanoseconds: latency, at: now)
             endpoint.responseEnded(status: status, grpcStatus: grpcStatus, isFailure: true)
         }
+        tapRetried(slot, status: status, grpcStatus: grpcStatus)
         dropUpstream(slot)
         streams[slot].attempts = 0
         nowNanoseconds = now

@@ -55,6 +55,8 @@ struct HTTP2ServerStream {
     var copy: RequestCopy?
     /// Set when the request is logged.
     var access: AccessLogEntry?
+    /// Set when a tap took the request.
+    var tap: TapExchange?
 
     mutating func reset() {
         access?.finish()
@@ -88,6 +90,9 @@ package final class HTTP2ServerHandler: ConnectionServer {
     var nowNanoseconds: UInt64 = 0
     var memoizedAuthority = ""
     let inFlight: InFlightLimit?
+    let taps: LoopTaps
+    /// Made when the first request is tapped.
+    var tapSource: TapSource?
     private let transport: TransportMetrics
     let drain: DrainState
     private var keepAlive: HTTP2KeepAlive?
@@ -102,6 +107,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
         self.stack = stack
         inFlight = stack.inFlight
         self.limits = limits
+        taps = stack.taps
         self.transport = transport
         self.drain = drain
         session = HTTP2Session(role: .server, limits: SessionLimits(limits), memory: drain.http2Memory)

@@ -12,6 +12,8 @@ package final class ProxyLoop {
     package let drain: DrainState
     /// Where inbound requests are logged; `nil` when they are not.
     package var accessLog: AccessLog?
+    /// Who taps the requests of this loop.
+    package let taps = LoopTaps()
     /// Where the balancers' random choices come from.
     package var random: XorShift
 
@@ -52,6 +54,14 @@ package struct LoopLocal<Value>: Sendable {
     package func value(on loop: any EventLoop) -> Value? {
         for index in loops.indices where loops[index] === loop { return values[index].value }
         return nil
+    }
+
+    /// Runs `body` on every loop, soon; on each loop in the order of the calls.
+    package func execute(_ body: @escaping @Sendable (Value) -> Void) {
+        for index in loops.indices {
+            let bound = values[index]
+            loops[index].execute { body(bound.value) }
+        }
     }
 
     /// Runs `body` on every loop, one after another, and collects what it returns.

@@ -12,6 +12,7 @@ package final class ProxyRuntime: Sendable {
     private struct State {
         var listeners: [Listener] = []
         var admin: Listener?
+        var tap: Listener?
         var loops: LoopLocal<ProxyLoop>?
         var identityClient: NIOLoopBound<IdentityClient>?
         var isReady = false
@@ -77,6 +78,7 @@ package final class ProxyRuntime: Sendable {
             $0.admin = admin
         }
         logger.info("Admin interface on \(admin.address.endpointText)")
+        try await startTap(loops)
         var listeners: [Listener] = []
         // The lines that Linkerd's users look for, in its order and words.
         for (side, name) in zip(try await build(loops), ["Inbound", "Outbound"]) {
@@ -96,6 +98,7 @@ package final class ProxyRuntime: Sendable {
             }
         }
         for listener in listeners { try await listener.accept().get() }
+        if let tap = state.withLock({ $0.tap }) { try await tap.accept().get() }
         state.withLock { $0.isReady = true }
     }
 
@@ -160,6 +163,22 @@ package final class ProxyRuntime: Sendable {
         return "addr=\"\(address.path(defaultPort: 0))\",\(tls)"
     }
 
+    /// Opens the tap port, if somebody may tap.
+    private func startTap(_ loops: LoopLocal<ProxyLoop>) async throws {
+        guard let name = config.tapServiceName else { return }
+        let access: TapAccess =
+            if let identity {
+                .identity(name, contexts: identity.contexts, isLoopbackTrusted: config.trustsLoopbackTaps)
+            } else {
+                .anyone
+            }
+        let tap = try await TapServer.bind(
+            config.tapAddress, loops: adminGroup, hub: TapHub(loops: loops), access: access, logger: logger
+        ).get()
+        state.withLock { $0.tap = tap }
+        logger.info("Tap interface on \(tap.address.endpointText)")
+    }
+
     /// Makes the client of the destination service; `nil` when none is configured. It connects when first
     /// asked.
     ///
@@ -183,15 +202,18 @@ package final class ProxyRuntime: Sendable {
     /// Where the admin port is bound.
     package var adminAddress: SocketAddress? { state.withLock { $0.admin?.address } }
 
+    /// Where the tap port is bound; `nil` when there is none.
+    package var tapAddress: SocketAddress? { state.withLock { $0.tap?.address } }
+
     /// Whether probes should say so: everything listens and no drain has begun.
     package var isReady: Bool { state.withLock { $0.isReady && !$0.isDraining } }
 
     /// Withdraws readiness, accepts for a moment longer, stops accepting, lets what runs finish within the
     /// grace period, and closes the admin port last, so that the final numbers can still be scraped.
     package func drain() async {
-        let (listeners, admin, loops, identityClient) = state.withLock { state in
+        let (listeners, admin, tap, loops, identityClient) = state.withLock { state in
             state.isDraining = true
-            return (state.listeners, state.admin, state.loops, state.identityClient)
+            return (state.listeners, state.admin, state.tap, state.loops, state.identityClient)
         }
         // Clients learn from discovery that this pod is going, and that takes a moment: whoever still
         // connects is served, or the last requests before the news would fail.
@@ -210,6 +232,7 @@ package final class ProxyRuntime: Sendable {
         }
         await finish(grace.futureResult)
         identityClient?.eventLoop.execute { identityClient?.value.shutDown() }
+        if let tap { await finish(tap.close()) }
         if let admin { await finish(admin.close()) }
         await accessLines?.close()
     }

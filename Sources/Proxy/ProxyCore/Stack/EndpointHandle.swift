@@ -38,6 +38,11 @@ package final class EndpointHandle {
     /// Whether discovery dropped this endpoint; nothing new may start on it, no connection may be pooled.
     package private(set) var isRetired = false
 
+    /// What taps say about this endpoint: discovery's labels without `dst_`, and `tls`.
+    package let tapLabels: [String: String]
+    /// The same, ready for events; made when the first tap asks.
+    private(set) lazy var tapDestination = TapDestination(address: address, labels: tapLabels)
+
     private let gate: ConnectGate
     private let tls: EndpointTLS?
     /// Who the endpoint proves to be; `nil` in plaintext.
@@ -48,7 +53,7 @@ package final class EndpointHandle {
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
         settings: EndpointSettings, canonicalName: String? = nil, clientID: String? = nil,
-        tls: EndpointTLS? = nil
+        tls: EndpointTLS? = nil, tapLabels: [String: String] = [:]
     ) {
         self.address = address
         self.loop = loop
@@ -60,6 +65,7 @@ package final class EndpointHandle {
         self.canonicalName = canonicalName
         self.clientID = clientID
         self.tls = tls
+        self.tapLabels = tapLabels
         let additions =
             (canonicalName.map { "l5d-dst-canonical: \($0)\r\n" } ?? "")
             + (clientID.map { "l5d-client-id: \($0)\r\n" } ?? "")

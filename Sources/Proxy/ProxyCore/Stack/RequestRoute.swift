@@ -14,17 +14,22 @@ package final class RequestRoute {
     /// Until the head of the answer, retries included.
     package let timeout: TimeAmount?
     let retries: RetryPlan?
+    /// What taps say about it.
+    let labels: [String: String]
+    /// The same, ready for events; made when the first tap asks.
+    private(set) lazy var tapRoute = TapRoute(labels: labels)
     private let classes: [ResponseClass]
 
     init(
         metrics: RequestMetrics, attempts: RequestMetrics?, classes: [ResponseClass] = [],
-        timeout: TimeAmount? = nil, retries: RetryPlan? = nil
+        timeout: TimeAmount? = nil, retries: RetryPlan? = nil, labels: [String: String] = [:]
     ) {
         self.metrics = metrics
         self.attempts = attempts
         self.classes = classes
         self.timeout = timeout
         self.retries = retries
+        self.labels = labels
     }
 
     /// Whether a response counts as a failure, and the gRPC status to show with it: none where the route's own
@@ -123,7 +128,8 @@ package final class RouteTable {
         return RequestRoute(
             metrics: series.requests(.route, route.labels),
             attempts: isOutbound ? series.requests(.routeActual, route.labels) : nil, classes: route.classes,
-            timeout: isOutbound ? route.timeoutNanoseconds.map { .nanoseconds($0) } : nil, retries: retries)
+            timeout: isOutbound ? route.timeoutNanoseconds.map { .nanoseconds($0) } : nil, retries: retries,
+            labels: route.labels)
     }
 
     /// The first route whose condition holds, or what stands for none.

@@ -60,6 +60,12 @@ package protocol RequestStack: AnyObject {
     /// Where requests are logged; `nil` logs none.
     var accessLog: AccessLogSource? { get }
 
+    /// The taps of this loop.
+    var taps: LoopTaps { get }
+
+    /// What taps say about the client: `tls` as `true` or the reason why not, and `client_id` if it has one.
+    var tapLabels: [String: String] { get }
+
     /// Whether synthetic responses may carry `l5d-proxy-error` and `l5d-proxy-connection` to this client.
     var emitsInformationalHeaders: Bool { get }
 }

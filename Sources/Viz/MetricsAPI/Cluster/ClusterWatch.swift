@@ -68,6 +68,16 @@ package final class ClusterWatch: Sendable {
         pods.generation &+ replicaSets.generation &+ jobs.generation &+ (isSynced ? 1 : 0)
     }
 
+    /// A tick for every change of pods, several in a row becoming one.
+    package func podChanges() -> AsyncStream<Void> { pods.changes() }
+
+    /// Whether a namespace asks that its pods be left alone by taps.
+    package func isTapDisabled(namespace: String) -> Bool {
+        let object = namespaces[ObjectKey(namespace: "", name: namespace)]
+        let value = object?.metadata.annotations?["viz.linkerd.io/disable-tap"] ?? ""
+        return ["1", "t", "T", "true", "TRUE", "True"].contains(value)
+    }
+
     /// The cluster now. Rebuilt only when something changed.
     package func index() -> ClusterIndex {
         let generations = [
