@@ -94,7 +94,7 @@ let base: [Target] = [
     lib("MeshCompression", "Base/MeshCompression", ["CZlib", nioCore]),
     lib(
         "MeshKubernetes", "Base/MeshKubernetes",
-        ["MeshModel", httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, yams, logging]),
+        ["MeshModel", "MeshMetrics", httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, yams, logging]),
     lib("MeshWebSocket", "Base/MeshWebSocket", [nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, logging]),
 ]
 

@@ -2,6 +2,7 @@
 // few connections, small answers, each rendered on demand.
 
 public import Logging
+internal import MeshMetrics
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -56,7 +57,9 @@ public struct AdminServer: Sendable {
 
     /// The usual routes of a controller.
     ///
-    /// - Parameter isReady: `/ready` answers 503 until this is true.
+    /// - Parameters:
+    ///   - isReady: `/ready` answers 503 until this is true.
+    ///   - metrics: the controller's own families; those of the process follow them.
     public static func standardRoutes(
         isReady: @escaping @Sendable () -> Bool, metrics: @escaping @Sendable () -> [UInt8]
     ) -> [String: Route] {
@@ -64,7 +67,7 @@ public struct AdminServer: Sendable {
             "/ping": { .text("pong\n") },
             "/live": { .text("ok\n") },
             "/ready": { isReady() ? .text("ok\n") : .text("not ready\n", status: 503) },
-            "/metrics": { .metrics(metrics()) },
+            "/metrics": { .metrics(metrics() + ProcessStatistics.exposition()) },
         ]
     }
 

@@ -1,6 +1,5 @@
 package import MeshMetrics
 import MeshModel
-import MeshTransport
 package import NIOCore
 
 /// All loops' series, and what the process says about itself: one scrape.
@@ -66,22 +65,12 @@ package struct MetricsRegistry: Sendable {
     }
 
     private func renderProcess(into writer: inout ExpositionWriter) {
-        let process = ProcessStatistics.current()
-        func sample(_ name: String, _ value: Double) {
-            guard let family = MetricCatalogue.family(name) else { return }
-            writer.family(family)
-            writer.sample(name, labelText: "", value: value)
+        ProcessStatistics.current().write(into: &writer)
+        if let uptime = MetricCatalogue.family("process_uptime_seconds_total") {
+            writer.family(uptime)
+            let seconds = Double((NIODeadline.now() - startedAt).nanoseconds) / 1e9
+            writer.sample(uptime.name, labelText: "", value: seconds)
         }
-        sample("process_start_time_seconds", process.startTimeSeconds)
-        sample("process_cpu_seconds_total", process.cpuSeconds)
-        sample("process_uptime_seconds_total", Double((NIODeadline.now() - startedAt).nanoseconds) / 1e9)
-        sample("process_open_fds", Double(process.openDescriptors))
-        sample("process_max_fds", Double(process.descriptorsMax))
-        sample("process_virtual_memory_bytes", Double(process.virtualBytes))
-        sample("process_resident_memory_bytes", Double(process.residentBytes))
-        sample("process_threads", Double(process.threadCount))
-        sample("process_network_receive_bytes_total", Double(process.networkReceivedBytes))
-        sample("process_network_transmit_bytes_total", Double(process.networkSentBytes))
         guard let build = MetricCatalogue.family("proxy_build_info") else { return }
         writer.family(build)
         let labels = [

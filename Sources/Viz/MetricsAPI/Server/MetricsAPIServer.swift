@@ -1,6 +1,7 @@
 import Foundation
 public import Logging
 public import MeshKubernetes
+import MeshMetrics
 import MeshModel
 package import MeshRollup
 public import RollupStore
@@ -160,7 +161,9 @@ public final class MetricsAPIServer: Sendable {
     private var admin: AdminServer {
         var routes = AdminServer.standardRoutes(isReady: { [watch] in watch.isSynced }, metrics: { [] })
         routes["/metrics"] = { [sources, keeper] in
-            .metrics(await OwnMetrics.render(sources, store: keeper?.store, ingestor: keeper?.ingestor))
+            .metrics(
+                await OwnMetrics.render(sources, store: keeper?.store, ingestor: keeper?.ingestor)
+                    + ProcessStatistics.exposition())
         }
         if let ingestor = keeper?.ingestor {
             routes["/targets"] = { [sources] in

@@ -90,3 +90,30 @@ private enum ProcFile {
         return count >= 3 ? count - 3 : 0  // Not ".", "..", and the stream itself.
     }
 }
+
+extension ProcessStatistics {
+    /// Appends the `process_*` families that every process of the mesh has.
+    package func write(into writer: inout ExpositionWriter) {
+        func sample(_ name: String, _ value: Double) {
+            guard let family = MetricCatalogue.family(name) else { return }
+            writer.family(family)
+            writer.sample(name, labelText: "", value: value)
+        }
+        sample("process_start_time_seconds", startTimeSeconds)
+        sample("process_cpu_seconds_total", cpuSeconds)
+        sample("process_open_fds", Double(openDescriptors))
+        sample("process_max_fds", Double(descriptorsMax))
+        sample("process_virtual_memory_bytes", Double(virtualBytes))
+        sample("process_resident_memory_bytes", Double(residentBytes))
+        sample("process_threads", Double(threadCount))
+        sample("process_network_receive_bytes_total", Double(networkReceivedBytes))
+        sample("process_network_transmit_bytes_total", Double(networkSentBytes))
+    }
+
+    /// The families alone, as a controller's `/metrics` ends with them.
+    package static func exposition() -> [UInt8] {
+        var writer = ExpositionWriter(reservingBytes: 2_048)
+        current().write(into: &writer)
+        return writer.bytes
+    }
+}
