@@ -49,7 +49,8 @@ struct HTTP1Fields {
     var requiredID: Range<Int> = 0..<0
     let rules: HTTP1FieldRules
 
-    private var linesStart = 0
+    /// Where the first field line begins.
+    private(set) var linesStart = 0
     private var count = 0
 
     init(rules: HTTP1FieldRules) {

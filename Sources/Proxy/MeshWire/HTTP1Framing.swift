@@ -15,7 +15,7 @@ package enum HTTP1Framing: Equatable, Sendable {
 
 /// Finds the end of one body in the bytes as they arrive.
 package struct HTTP1BodyReader: Sendable {
-    private enum State: Equatable {
+    fileprivate enum State: Equatable {
         case done
         case remaining(UInt64)
         case untilClose
@@ -30,7 +30,7 @@ package struct HTTP1BodyReader: Sendable {
         case finalLineFeed
     }
 
-    private var state: State
+    fileprivate var state: State
     private var lineBytes = 0
     /// Bytes of the body itself so far: chunks without their framing.
     package private(set) var contentBytes = 0
@@ -78,7 +78,7 @@ package struct HTTP1BodyReader: Sendable {
         }
     }
 
-    private mutating func step(_ bytes: Span<UInt8>, _ offset: inout Int) throws(HTTP1ParseError) {
+    fileprivate mutating func step(_ bytes: Span<UInt8>, _ offset: inout Int) throws(HTTP1ParseError) {
         if case .chunkData(let left) = state {
             let taken = min(left, UInt64(bytes.count - offset))
             offset += Int(taken)
@@ -154,5 +154,67 @@ package struct HTTP1BodyReader: Sendable {
             state = .done
         default: break
         }
+    }
+}
+
+/// Reads one body's content out of its framing: the data of chunks, and the lines behind the last one.
+///
+/// For messages that go on in other frames than HTTP/1's; what stays HTTP/1 needs only `HTTP1BodyReader`.
+package struct HTTP1ContentReader: Sendable {
+    private var body: HTTP1BodyReader
+    /// The trailer section as it came, with its empty line; empty while there is none. Its length is bounded by
+    /// `HTTP1Limits.trailerBytesMax`.
+    package private(set) var trailers: [UInt8] = []
+
+    /// Starts reading a body framed so.
+    package init(_ framing: HTTP1Framing) {
+        body = HTTP1BodyReader(framing)
+    }
+
+    /// Whether the body has ended; a body that lasts until the connection closes never says so.
+    package var isDone: Bool { body.isDone }
+
+    /// Takes the next run of content.
+    ///
+    /// - Parameter offset: where to go on reading; moved behind what was taken.
+    /// - Returns: a range that is not empty, or `nil` when `bytes` are used up or the body has ended.
+    /// - Complexity: as `HTTP1BodyReader.consume`.
+    package mutating func next(_ bytes: Span<UInt8>, from offset: inout Int) throws(HTTP1ParseError) -> Range<Int>? {
+        while offset < bytes.count, !body.isDone {
+            let start = offset
+            if body.isAtContent {
+                offset = try start + body.take(bytes, from: start)
+                return start..<offset
+            }
+            if body.isInTrailers { trailers.append(bytes[start]) }
+            try body.step(bytes, &offset)
+        }
+        return nil
+    }
+}
+
+extension HTTP1BodyReader {
+    /// The next byte is content.
+    fileprivate var isAtContent: Bool {
+        switch state {
+        case .remaining, .untilClose, .chunkData: true
+        default: false
+        }
+    }
+
+    /// The next byte is behind the last chunk's size line.
+    fileprivate var isInTrailers: Bool {
+        switch state {
+        case .trailerLineStart, .trailerLine, .trailerLineFeed, .finalLineFeed: true
+        default: false
+        }
+    }
+
+    /// Takes content up to its end, or to the end of its chunk.
+    fileprivate mutating func take(_ bytes: Span<UInt8>, from start: Int) throws(HTTP1ParseError) -> Int {
+        guard case .chunkData = state else { return try consume(bytes, from: start) }
+        var offset = start
+        try step(bytes, &offset)
+        return offset - start
     }
 }

@@ -30,6 +30,8 @@ package struct HTTP1RequestParser {
     /// Host and port the request names, from an absolute target, a CONNECT target or `Host`; empty when it
     /// names none.
     package private(set) var authority: Range<Int> = 0..<0
+    /// The scheme an absolute target names; empty in every other form.
+    package private(set) var scheme: Range<Int> = 0..<0
     /// Where the request's body ends.
     package private(set) var framing: HTTP1Framing = .none
 
@@ -43,6 +45,8 @@ package struct HTTP1RequestParser {
     package var removals: [Range<Int>] { fields.removals }
     /// Offset at which fields may be added.
     package var fieldsEnd: Int { fields.end }
+    /// Walks the field lines that travel on.
+    package var fieldCursor: HTTP1FieldCursor { HTTP1FieldCursor(from: fields.linesStart, to: fields.end) }
     /// Value of `l5d-dst-canonical`; empty when there is none.
     package var canonicalName: Range<Int> { fields.canonicalName }
     /// Value of `l5d-dst-override`, where the rules take it; empty when there is none.
@@ -71,6 +75,7 @@ package struct HTTP1RequestParser {
         fields.reset()
         wantsUpgrade = false
         authority = 0..<0
+        scheme = 0..<0
         var offset = 0
         while offset + 1 < bytes.count, bytes[offset] == carriageReturn, bytes[offset + 1] == lineFeed {
             offset += 2
@@ -146,6 +151,7 @@ package struct HTTP1RequestParser {
             offset += 1
         }
         guard offset > start, HTTP1Fields.isHost(bytes, start..<offset) else { throw .badTarget }
+        scheme = target.lowerBound..<start - 3
         authority = start..<offset
     }
 

@@ -19,6 +19,8 @@ package struct HTTP1ResponseParser {
     package var removals: [Range<Int>] { fields.removals }
     /// Offset at which fields may be added.
     package var fieldsEnd: Int { fields.end }
+    /// Walks the field lines that travel on.
+    package var fieldCursor: HTTP1FieldCursor { HTTP1FieldCursor(from: fields.linesStart, to: fields.end) }
     /// Whether another response, the final one, follows.
     package var isInformational: Bool { status < 200 && status != 101 }
 

@@ -36,7 +36,15 @@ struct OutboundSettings {
             metrics: loop.metrics.requests(labels: "direction=\"outbound\",\(common)"),
             transport: loop.metrics.transport(labels: "direction=\"outbound\",peer=\"dst\",\(common)"),
             settings: side.endpoint, canonicalName: name.canonical, tls: security.tls,
+            carriesHTTP1: carriesHTTP1(discovered),
             tapLabels: discovered.metricLabels.merging(security.tap) { $1 })
+    }
+
+    /// Whether requests of HTTP/1 go to the endpoint over HTTP/2 (`spec/proxy.md` 1.4, 3.7).
+    private func carriesHTTP1(_ endpoint: DiscoveredEndpoint) -> Bool {
+        guard endpoint.protocolHint.isHTTP2, !endpoint.protocolHint.isOpaque else { return false }
+        let bytes = endpoint.address.ipBytes
+        return !inboundIPs.contains { $0.ipBytes == bytes }  // The pod talks to itself.
     }
 
     /// Whether and how connections to an endpoint are encrypted, and what the labels say about it

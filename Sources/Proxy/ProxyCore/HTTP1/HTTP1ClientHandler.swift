@@ -23,7 +23,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     private(set) var hasResponseBytes = false
 
     private var context: ChannelHandlerContext?
-    private var exchange: HTTP1ServerHandler?
+    private var exchange: (any HTTP1ResponseSink)?
     private var phase: Phase = .idle
     private var parser = HTTP1ResponseParser()
     private var body = HTTP1BodyReader(.none)
@@ -39,7 +39,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: The exchange's calls
 
     /// Starts serving an exchange; the connection must be idle.
-    func begin(_ exchange: HTTP1ServerHandler, method: HTTP1Method) {
+    func begin(_ exchange: any HTTP1ResponseSink, method: HTTP1Method) {
         self.exchange = exchange
         self.method = method
         hasResponseBytes = false
@@ -168,7 +168,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// - Returns: `false` when the head is incomplete or the connection is no longer HTTP.
-    private func processHead(_ exchange: HTTP1ServerHandler) throws(HTTP1ParseError) -> Bool {
+    private func processHead(_ exchange: any HTTP1ResponseSink) throws(HTTP1ParseError) -> Bool {
         let received = input
         guard try parser.parse(received.readableBytesUInt8Span, answering: method) else { return false }
         let head = parser.headBytes
@@ -209,7 +209,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
         if body.isDone, keepsConnection, input.readableBytes == 0, !endpoint.isRetired { finish() } else { close() }
     }
 
-    private func responseEnded(_ exchange: HTTP1ServerHandler) {
+    private func responseEnded(_ exchange: any HTTP1ResponseSink) {
         // Bytes after the response belong to nothing we asked for.
         let isReusable = keepsConnection && input.readableBytes == 0 && !endpoint.isRetired
         phase = .idle

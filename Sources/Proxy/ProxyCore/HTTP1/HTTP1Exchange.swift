@@ -13,6 +13,8 @@ struct HTTP1Exchange {
     /// Whether a pooled connection will do: an HTTP/1.0 request, one without a host, or one that becomes a
     /// tunnel takes its own.
     private(set) var mayUsePool = false
+    /// Whether HTTP/2 can say the same: no tunnel, and a host as far as the version demands one.
+    private(set) var mayBeCarried = false
     private(set) var endpoint: EndpointHandle?
     var upstream: HTTP1ClientHandler?
     /// The whole request has been passed on.
@@ -47,6 +49,9 @@ struct HTTP1Exchange {
         isHTTP10 = parser.isHTTP10
         keepsConnection = parser.keepsConnection
         mayUsePool = !parser.isHTTP10 && parser.hasHost && parser.method != .connect && !parser.wantsUpgrade
+        mayBeCarried =
+            parser.method != .connect && !parser.wantsUpgrade
+            && (parser.isHTTP10 || (parser.hasHost && !parser.authority.isEmpty))
         isRequestDone = false
         status = 0
         isPending = false

@@ -9,7 +9,7 @@ private enum ConnectionField {
     static let keepAlive = ByteBuffer(string: "connection: keep-alive\r\n")
 }
 
-extension HTTP1ServerHandler {
+extension HTTP1ServerHandler: HTTP1ResponseSink {
     // MARK: Calls from the client handler
 
     /// Passes on a 1xx response; the final one follows.
@@ -31,15 +31,13 @@ extension HTTP1ServerHandler {
         logAnswer(source, head)
         exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
         if isUntilClose || isDraining { exchange.closeAfterwards() }
-        let additions: ByteBuffer? =
-            if !exchange.keepsConnection {
-                ConnectionField.close
-            } else if exchange.isHTTP10 {
-                ConnectionField.keepAlive
-            } else {
-                nil
-            }
-        forward(source, head, bodyBytes: bodyBytes, additions: additions)
+        forward(source, head, bodyBytes: bodyBytes, additions: connectionField)
+    }
+
+    /// What the response's head says about the client's connection.
+    var connectionField: ByteBuffer? {
+        if !exchange.keepsConnection { return ConnectionField.close }
+        return exchange.isHTTP10 ? ConnectionField.keepAlive : nil
     }
 
     /// Queues body bytes of the response.
@@ -64,6 +62,11 @@ extension HTTP1ServerHandler {
             connection.close()
         }
         flush()
+        nextExchange(keepsConnection: keepsConnection)
+    }
+
+    /// Goes on with the connection behind a whole response.
+    func nextExchange(keepsConnection: Bool) {
         guard keepsConnection else { return close(afterFlush: .output) }
         phase = .head
         if input.readableBytes > 0 { process() }
@@ -77,6 +80,11 @@ extension HTTP1ServerHandler {
             sent = !upstream.hasResponseBytes && exchange.replay != nil ? .crossedClose : .something
         }
         exchange.upstream = nil
+        upstreamFailed(error, sent: sent)
+    }
+
+    /// The same, with what is known about the request at the endpoint. `nothing` means that all of it is in the input.
+    func upstreamFailed(_ error: ProxyError, sent: RequestProgress) {
         switch FailureFate.of(error.kind, sent: sent, received: exchange.status == 0 ? .nothing : .some) {
         case .respond: break
         case .resend: if let endpoint = exchange.endpoint, exchange.takeRetry() { return connect(endpoint) }
@@ -149,6 +157,7 @@ extension HTTP1ServerHandler {
     /// Drops what runs: the endpoint's connection cannot be used again.
     func cancelExchange() {
         exchange.upstream?.close()
+        carrier?.cancel()
         exchange.abandoned()
     }
 

@@ -33,6 +33,7 @@ extension HTTP1ServerHandler {
             return
         }
         exchange.upstream?.close()
+        carrier?.cancel()
         exchange.gaveUp(error: "timeout")
         respond(with: error)
     }

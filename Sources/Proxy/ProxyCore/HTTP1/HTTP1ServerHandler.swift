@@ -38,6 +38,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     let stack: any RequestStack
     let transport: TransportMetrics
     let drain: DrainState
+    let limits: HTTP2Limits
     var context: ChannelHandlerContext?
     var phase: Phase = .head
     var parser: HTTP1RequestParser
@@ -45,6 +46,10 @@ package final class HTTP1ServerHandler: ConnectionServer {
     var input = ByteBuffer()
     var emitter = HTTP1Emitter()
     var exchange = HTTP1Exchange()
+    /// Made when the first exchange goes over HTTP/2.
+    var carrier: HTTP1Carrier?
+    /// A flush is due at the end of the read that is being handled somewhere else.
+    var isFlushDue = false
     var isInputClosed = false
     var isDraining = false
     /// Ends a connection whose client does not; cancelled with it, or it would keep the channel's buffers alive.
@@ -69,6 +74,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         self.transport = transport
         self.drain = drain
         headTimeout = limits.headTimeout
+        self.limits = limits
         var rules: HTTP1FieldRules =
             stack.direction == .inbound ? .dropsClientID : [.dropsCanonicalName, .takesRequiredID]
         if stack.requestName == .override { rules.insert(.takesOverride) }
@@ -103,6 +109,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         exchange.upstream?.setReading(context.channel.isWritable)
+        carrier?.clientWritabilityChanged(context.channel.isWritable)
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -157,8 +164,12 @@ package final class HTTP1ServerHandler: ConnectionServer {
                 guard !exchange.isRequestDone, input.readableBytes > 0 else { return }
                 guard let slice = nextBodySlice() else { return }
                 exchange.keep(slice)
-                exchange.upstream?.write(slice)
                 exchange.isRequestDone = body.isDone
+                if let carrier, carrier.isActive {
+                    send(slice, over: carrier)
+                } else {
+                    exchange.upstream?.write(slice)
+                }
                 if !isInRead { exchange.upstream?.flush() }
             case .discarding:
                 guard nextBodySlice() != nil || body.isDone else { return }
@@ -273,7 +284,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
         if !parser.requiredID.isEmpty, let error = mismatch(of: endpoint) { return respond(with: error) }
         exchange.dispatched(to: endpoint)
         if taps.isTapped { exchange.tap = tapRequest(endpoint, taps) }
-        if exchange.mayUsePool, let connection = endpoint.http1.take() {
+        if endpoint.carriesHTTP1, exchange.mayBeCarried {
+            carry(to: endpoint)
+        } else if exchange.mayUsePool, let connection = endpoint.http1.take() {
             send(over: connection)
         } else {
             connect(endpoint)

@@ -14,7 +14,7 @@ protocol HTTP2ClientOwner: AnyObject {
 /// session.
 ///  Everything happens on one event loop. The handler turns session events into calls on the sinks; it
 /// decides nothing about requests.
-package final class HTTP2ClientHandler: ChannelInboundHandler {
+package final class HTTP2ClientHandler: ChannelInboundHandler, StreamUpstream {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
@@ -30,6 +30,9 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     private let session: HTTP2Session
     private let transport: TransportMetrics
     private var streams: ContiguousArray<Stream> = []
+    /// Clients of HTTP/1 that this read brought something for.
+    private var unflushed: ContiguousArray<HTTP1ServerHandler> = []
+    private var isInRead = false
     private weak var owner: (any HTTP2ClientOwner)?
     private var keepAlive: HTTP2KeepAlive?
     private var errno: CInt = 0
@@ -171,12 +174,31 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
         transport.read(bytes.readableBytes)
         nowNanoseconds = NIODeadline.now().uptimeNanoseconds
         keepAlive?.heard()
+        isInRead = true
         session.receive(bytes, nowNanoseconds: nowNanoseconds)
         drainEvents()
         wire.flushSoon()
     }
 
-    package func channelReadComplete(context: ChannelHandlerContext) {}
+    package func channelReadComplete(context: ChannelHandlerContext) { flushClients() }
+
+    /// Flushes the client once, when everything that this read brought is written.
+    func flushAfterRead(_ client: HTTP1ServerHandler) {
+        guard !client.isFlushDue else { return }
+        guard isInRead else { return client.flush() }
+        client.isFlushDue = true
+        unflushed.append(client)
+    }
+
+    private func flushClients() {
+        isInRead = false
+        guard !unflushed.isEmpty else { return }
+        for client in unflushed {
+            client.isFlushDue = false
+            client.flush()
+        }
+        unflushed.removeAll(keepingCapacity: true)
+    }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { wire.flush() }
@@ -196,6 +218,7 @@ package final class HTTP2ClientHandler: ChannelInboundHandler {
     package func channelInactive(context: ChannelHandlerContext) {
         guard !isClosed else { return }
         isClosed = true
+        flushClients()
         wire.detach()
         keepAlive?.stop()
         transport.closed(errno: errno)

@@ -21,6 +21,22 @@ package protocol HTTP2ResponseSink: AnyObject {
     func requestEnded(stream: Int, failure: HTTP2StreamFailure?)
 }
 
+/// Where the request of one server stream goes on: an HTTP/2 connection, or what restores HTTP/1 for it.
+package protocol StreamUpstream: AnyObject {
+    /// When what is being handled arrived.
+    var nowNanoseconds: UInt64 { get }
+    /// Queues request body.
+    func sendBody(_ bytes: ByteBuffer, on slot: StreamSlot)
+    /// Ends the request.
+    func finish(_ slot: StreamSlot)
+    /// Ends the request with trailers.
+    func sendTrailers(_ block: HeaderBlock, of headers: HTTP2Headers, on slot: StreamSlot)
+    /// Gives the request up: its sink hears nothing more.
+    func cancel(_ slot: StreamSlot, _ code: HTTP2ErrorCode)
+    /// Gives credit for response bytes; the stream may be gone.
+    func consume(streamID: Int, byteCount: Int)
+}
+
 /// Why a stream ended before its response was complete.
 package enum HTTP2StreamFailure: Error, Sendable {
     /// The endpoint did not process it (REFUSED_STREAM, or above GOAWAY's last id): it is safe to send again.

@@ -24,6 +24,7 @@ extension HTTP2ServerHandler {
         // Only a proxy may say who the client is.
         if stack.direction == .inbound {
             copy.headers.remove(.clientID, from: copy.block)
+            takeOrigin(slot, copy)
         } else {
             copy.takeRequiredIdentity()
         }
@@ -31,7 +32,7 @@ extension HTTP2ServerHandler {
         let name = authority(of: block, in: headers)
         if stack.requestName == .override { copy.headers.remove(.dstOverride, from: copy.block) }
         findRoute(slot, named: name)
-        switch stack.route(authority: name, isGRPC: isGRPC) {
+        switch stack.route(authority: name, isGRPC: streams[slot].isGRPC) {
         case .forward(let endpoint): start(slot, on: endpoint)
         case .reject(let error): answer(slot, error)
         case .pending(let future): wait(slot, for: future)
@@ -106,6 +107,7 @@ extension HTTP2ServerHandler {
         guard let copy = streams[slot].copy else { return }
         streams[slot].phase = .forwarding
         streams[slot].attempts += 1
+        if let origin = streams[slot].origin { return restore(slot, copy, as: origin, to: endpoint) }
         let isWhole = copy.isEnd && copy.body.readableBytes == 0
         guard let upstream = HTTP2Upstream.of(endpoint, limits: limits, memory: drain.http2Memory).connection(to: endpoint),
             let upstreamSlot = upstream.open(

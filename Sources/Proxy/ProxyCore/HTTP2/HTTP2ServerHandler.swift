@@ -39,7 +39,7 @@ struct HTTP2ServerStream {
     var requestOwed = 0
     var responseOwed = 0
     var endpoint: EndpointHandle?
-    var upstream: HTTP2ClientHandler?
+    var upstream: (any StreamUpstream)?
     /// -1 once the upstream stream is gone.
     var upstreamSlot = -1
     /// Kept after the stream is gone: its connection still gets credit.
@@ -57,6 +57,10 @@ struct HTTP2ServerStream {
     var access: AccessLogEntry?
     /// Set when a tap took the request.
     var tap: TapExchange?
+    /// What the carried request was; nil when it is HTTP/2's own.
+    var origin: OrigProto?
+    /// Made when the slot's first carried request goes to the application, and kept for the next.
+    var restorer: HTTP1Restorer?
 
     mutating func reset() {
         access?.finish()
@@ -64,9 +68,12 @@ struct HTTP2ServerStream {
         var copy: RequestCopy?
         swap(&copy, &self.copy)
         let generation = self.generation
+        var restorer: HTTP1Restorer?
+        swap(&restorer, &self.restorer)
         self = HTTP2ServerStream()
         self.generation = generation &+ 1
         swap(&copy, &self.copy)
+        swap(&restorer, &self.restorer)
     }
 }
 
@@ -99,6 +106,9 @@ package final class HTTP2ServerHandler: ConnectionServer {
     private var errno: CInt = 0
     private var isDraining = false
     private var isClosed = false
+    /// Connections of HTTP/1 that this read brought something for.
+    private var unflushed: ContiguousArray<HTTP1ClientHandler> = []
+    private var isInRead = false
     private(set) var loop: (any EventLoop)?
     private(set) var remoteAddress: SocketAddress?
 
@@ -136,12 +146,27 @@ package final class HTTP2ServerHandler: ConnectionServer {
         transport.read(bytes.readableBytes)
         nowNanoseconds = NIODeadline.now().uptimeNanoseconds
         keepAlive?.heard()
+        isInRead = true
         session.receive(bytes, nowNanoseconds: nowNanoseconds)
         drainEvents()
         wire.flushSoon()
     }
 
-    package func channelReadComplete(context: ChannelHandlerContext) {}
+    package func channelReadComplete(context: ChannelHandlerContext) { flushConnections() }
+
+    /// Flushes the connection once, when everything that this read brought is written.
+    func flushAfterRead(_ connection: HTTP1ClientHandler) {
+        guard isInRead else { return connection.flush() }
+        if unflushed.last === connection { return }
+        unflushed.append(connection)
+    }
+
+    private func flushConnections() {
+        isInRead = false
+        guard !unflushed.isEmpty else { return }
+        for connection in unflushed { connection.flush() }
+        unflushed.removeAll(keepingCapacity: true)
+    }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { wire.flush() }
@@ -168,6 +193,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
     private func closeDown() {
         guard !isClosed else { return }
         isClosed = true
+        flushConnections()
         wire.detach()
         keepAlive?.stop()
         for slot in streams.indices where streams[slot].phase != .idle {

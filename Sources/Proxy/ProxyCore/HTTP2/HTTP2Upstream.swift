@@ -11,6 +11,8 @@ final class HTTP2Upstream: EndpointClient {
 
     private let limits: HTTP2Limits
     private let memory: HTTP2Memory
+    /// Where heads of carried requests are built.
+    let scratch = HTTP2Headers(byteCapacity: 512, fieldCapacity: 16)
     private var connections: [HTTP2ClientHandler] = []
     private var isRetired = false
     /// What the endpoint last allowed: its next connection starts from there.

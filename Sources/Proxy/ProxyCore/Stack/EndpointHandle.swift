@@ -31,6 +31,10 @@ package final class EndpointHandle {
     package let canonicalName: String?
     /// `l5d-client-id` to set on requests: who the peer proved to be.
     package let clientID: String?
+    /// Requests of HTTP/1 go there over HTTP/2, as far as they can.
+    package let carriesHTTP1: Bool
+    /// Names requests that name nothing themselves, where they must have a name: the logical one, or the address.
+    let defaultAuthority: [UInt8]
     /// Whole lines to add to HTTP/1 requests.
     let requestAdditions: ByteBuffer?
     /// How long one connection attempt may take.
@@ -53,7 +57,7 @@ package final class EndpointHandle {
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
         settings: EndpointSettings, canonicalName: String? = nil, clientID: String? = nil,
-        tls: EndpointTLS? = nil, tapLabels: [String: String] = [:]
+        tls: EndpointTLS? = nil, carriesHTTP1: Bool = false, tapLabels: [String: String] = [:]
     ) {
         self.address = address
         self.loop = loop
@@ -70,6 +74,8 @@ package final class EndpointHandle {
             (canonicalName.map { "l5d-dst-canonical: \($0)\r\n" } ?? "")
             + (clientID.map { "l5d-client-id: \($0)\r\n" } ?? "")
         self.requestAdditions = additions.isEmpty ? nil : ByteBuffer(string: additions)
+        self.carriesHTTP1 = carriesHTTP1
+        self.defaultAuthority = Array((canonicalName ?? address.endpointText).utf8)
         self.connectTimeout = settings.connect.timeout
         self.gate = ConnectGate(settings: settings.connect)
         accrual = settings.accrual.map { FailureAccrual($0, seed: .random(in: 1...UInt64.max)) }
