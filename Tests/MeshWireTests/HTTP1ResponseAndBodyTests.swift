@@ -142,3 +142,50 @@ import Testing
         #expect(!name.isUnder([]))
     }
 }
+
+@Suite("HTTP/1 content", .timeLimit(.minutes(1))) struct HTTP1ContentTests {
+    private func read(_ text: String, _ framing: HTTP1Framing, every count: Int) throws -> (content: String, trailers: String, isDone: Bool) {
+        var reader = HTTP1ContentReader(framing)
+        var content: [UInt8] = []
+        let bytes = Array(text.utf8)
+        for start in stride(from: 0, to: bytes.count, by: count) {
+            let piece = Array(bytes[start..<min(start + count, bytes.count)])
+            var offset = 0
+            while let range = try reader.next(piece.span, from: &offset) {
+                #expect(!range.isEmpty)
+                content += piece[range]
+            }
+        }
+        return (String(decoding: content, as: UTF8.self), String(decoding: reader.trailers, as: UTF8.self), reader.isDone)
+    }
+
+    @Test("Content comes without its framing, however the bytes are cut", arguments: 1...30)
+    func pieces(count: Int) throws {
+        let chunked = try read("4;a=b\r\nWiki\r\n0A\r\npedia\r\n\r\n.\r\n0\r\nX-A: 1\r\nB:\r\n\r\nnext", .chunked, every: count)
+        #expect(chunked.content == "Wikipedia\r\n\r\n.")
+        #expect(chunked.trailers == "X-A: 1\r\nB:\r\n\r\n")
+        #expect(chunked.isDone)
+        let bare = try read("0\r\n\r\n", .chunked, every: count)
+        #expect(bare.content.isEmpty && bare.trailers == "\r\n" && bare.isDone)
+        let length = try read("hello world", .length(5), every: count)
+        #expect(length.content == "hello" && length.trailers.isEmpty && length.isDone)
+        let open = try read("hello world", .untilClose, every: count)
+        #expect(open.content == "hello world" && !open.isDone)
+    }
+
+    @Test("Field lines are walked without those left out, and trailers that are none are refused")
+    func cursor() throws {
+        let text = Array("A: 1\r\nB:2 \r\nC:\r\n\r\n".utf8)
+        var cursor = HTTP1FieldCursor(from: 0, to: text.count)
+        var seen: [String] = []
+        while let line = try cursor.next(text.span, removals: [6..<12]) {
+            seen.append(String(decoding: text[line.name], as: UTF8.self) + "=" + String(decoding: text[line.value], as: UTF8.self))
+        }
+        #expect(seen == ["A=1", "C="])
+        let bad = Array("no field\r\n\r\n".utf8)
+        #expect(throws: HTTP1ParseError.self) {
+            var cursor = HTTP1FieldCursor(from: 0, to: bad.count)
+            _ = try cursor.next(bad.span)
+        }
+    }
+}

@@ -42,14 +42,20 @@ struct MeshPair {
     }
 
     /// Makes the far proxy's inbound, and behind it `server`, the service's one endpoint.
-    func serve(_ server: SocketAddress, identity: String? = voting) async throws {
+    func serve(
+        _ server: SocketAddress, identity: String? = voting,
+        hint: DiscoveredEndpoint.ProtocolHint = .init()
+    ) async throws {
         try await far.inbound(to: server).close()  // Says where what arrives was going.
         near.discovery.setProfile(
             "10.96.0.7:8080",
             .profile(DestinationProfile(fullyQualifiedName: "voting.emojivoto.svc.cluster.local")))
         near.discovery.setEndpoints(
             Self.service,
-            .replace([DiscoveredEndpoint(address: far.runtime.addresses[0], tlsIdentity: identity)]))
+            .replace([
+                DiscoveredEndpoint(
+                    address: far.runtime.addresses[0], protocolHint: hint, tlsIdentity: identity)
+            ]))
     }
 }
 

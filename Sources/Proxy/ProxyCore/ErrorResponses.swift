@@ -35,6 +35,7 @@ extension ProxyError.Kind {
         case .loop: .make(508, "Loop Detected", grpc: 10, closes: true, "gateway loop")
         case .tlsDetectTimedOut:
             .make(504, "Gateway Timeout", grpc: 14, closes: true, "tls detection timeout")
+        case .gatewayDomain: .make(404, "Not Found", grpc: 5, closes: false, "gateway domain invalid")
         case .unexpected: .make(500, "Internal Server Error", grpc: 13, closes: true, "unexpected")
         }
     }

@@ -5,6 +5,7 @@
 
 package import Logging
 package import MeshTransport
+import MeshWire
 package import NIOCore
 package import ProxyCore
 
@@ -52,10 +53,10 @@ package struct InboundProxy: ProxySide {
 
 /// Inbound on one event loop.
 final class InboundLoop {
-    private let config: ProxyConfig
-    private let proxy: ProxyLoop
+    let config: ProxyConfig
+    let proxy: ProxyLoop
     private let originalDestination: OriginalDestinationSource
-    private let logger: Logger
+    let logger: Logger
     private var targets: [TargetKey: InboundTarget] = [:]
     private var passthroughNames: Set<String> = []
     private let profiles: InboundProfiles
@@ -93,7 +94,7 @@ final class InboundLoop {
             logger.debug("Connection without original destination dropped")
             throw ProxyError(.unexpected, "no original destination")
         }
-        try check(address, channel)
+        try check(address)
         let client = channel.remoteAddress
         guard openCount < config.inbound.connectionsMax else {
             let error = ProxyError(.loadShed, "too many connections")
@@ -102,6 +103,8 @@ final class InboundLoop {
         }
         openCount += 1
         channel.closeFuture.assumeIsolated().whenComplete { [self] _ in openCount -= 1 }
+        // A connection to the proxy's own port was dialled by another proxy, which says where it goes.
+        guard address.port != channel.localAddress?.port else { return try serveDirect(channel, address) }
         guard !isOpaque(address) else { return try start(channel, target(address, .none(.portSkipped), client)) }
         guard let identity = proxy.identity else {
             return try start(channel, target(address, .none(.noTLSFromRemote), client))
@@ -113,12 +116,12 @@ final class InboundLoop {
     }
 
     /// Serves what the connection carries, TLS of ours already taken off.
-    private func start(_ channel: any Channel, _ target: InboundTarget) throws {
+    func start(_ channel: any Channel, _ target: InboundTarget, known: WireProtocol? = nil) throws {
         target.connectionOpened()
         channel.closeFuture.assumeIsolated().whenComplete { _ in target.connectionClosed() }
         let plan = InboundPlan(target: target, detectTimeout: config.inbound.detectTimeout)
         plan.profiles = profiles
-        try AcceptedConnection.serve(channel, plan: plan, limits: config.inbound.http2, drain: proxy.drain)
+        try AcceptedConnection.serve(channel, plan: plan, limits: config.inbound.http2, drain: proxy.drain, known: known)
     }
 
     /// Names in other people's ClientHellos are the caller's to choose: only so many become labels.
@@ -129,24 +132,20 @@ final class InboundLoop {
         return tls
     }
 
-    private func isOpaque(_ address: SocketAddress) -> Bool {
+    func isOpaque(_ address: SocketAddress) -> Bool {
         config.inboundOpaquePorts.contains(address.port ?? 0)
     }
 
-    private func check(_ address: SocketAddress, _ channel: any Channel) throws {
+    private func check(_ address: SocketAddress) throws {
         let bytes = address.ipBytes
         if !config.inboundIPs.isEmpty, !config.inboundIPs.contains(where: { $0.ipBytes == bytes }) {
             logger.debug(
                 "Connection to a foreign address refused", metadata: ["dst": "\(address.endpointText)"])
             throw ProxyError(.unauthorized, "inbound connections are not allowed on this IP address")
         }
-        // A connection to the proxy's own port would be forwarded to itself for ever.
-        if address.port == channel.localAddress?.port {
-            throw ProxyError(.loop, "inbound connection must not target port \(address.port ?? 0)")
-        }
     }
 
-    private func target(_ address: SocketAddress, _ tls: InboundTLS, _ client: SocketAddress?) -> InboundTarget {
+    func target(_ address: SocketAddress, _ tls: InboundTLS, _ client: SocketAddress?) -> InboundTarget {
         let authorization = policy.authorization(of: client, isIdentified: tls.clientID != nil)
         let key = TargetKey(address: address, tls: tls, authorization: authorization)
         if let known = targets[key] { return known }

@@ -37,7 +37,7 @@ struct OutboundSettings {
             transport: loop.metrics.transport(labels: "direction=\"outbound\",peer=\"dst\",\(common)"),
             settings: side.endpoint, canonicalName: name.canonical, tls: security.tls,
             carriesHTTP1: carriesHTTP1(discovered),
-            tapLabels: discovered.metricLabels.merging(security.tap) { $1 })
+            tapLabels: discovered.metricLabels.merging(security.tap) { $1 }, keepAlive: discovered.keepAlive)
     }
 
     /// Whether requests of HTTP/1 go to the endpoint over HTTP/2 (`spec/proxy.md` 1.4, 3.7).
@@ -45,6 +45,18 @@ struct OutboundSettings {
         guard endpoint.protocolHint.isHTTP2, !endpoint.protocolHint.isOpaque else { return false }
         let bytes = endpoint.address.ipBytes
         return !inboundIPs.contains { $0.ipBytes == bytes }  // The pod talks to itself.
+    }
+
+    /// Whether connections to an endpoint open with a transport header, and what it says (`spec/proxy.md` 1.7).
+    private func direct(to endpoint: DiscoveredEndpoint) -> DirectTransport? {
+        let named = endpoint.authorityOverride.flatMap { Authority($0) }
+        guard endpoint.protocolHint.opaqueTransportPort != nil || named != nil else { return nil }
+        guard let port = named?.port ?? endpoint.address.port.flatMap({ UInt16(exactly: $0) }), port > 0 else { return nil }
+        var address = endpoint.address
+        if let direct = endpoint.protocolHint.opaqueTransportPort { address.port = Int(direct) }
+        return DirectTransport(
+            address: address, header: TransportHeader(port: port, name: named?.host),
+            isOpaque: endpoint.protocolHint.isOpaque)
     }
 
     /// Whether and how connections to an endpoint are encrypted, and what the labels say about it
@@ -67,8 +79,8 @@ struct OutboundSettings {
         }
         let options = TLSClientOptions(serverIdentity: name, serverName: endpoint.serverName)
         return (
-            EndpointTLS(contexts: identity.contexts, options: options), SeriesLabels.tls("server_id", name),
-            ["tls": "true", "server_id": name]
+            EndpointTLS(contexts: identity.contexts, options: options, direct: direct(to: endpoint)),
+            SeriesLabels.tls("server_id", name), ["tls": "true", "server_id": name]
         )
     }
 }

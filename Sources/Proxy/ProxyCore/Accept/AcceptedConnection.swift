@@ -2,7 +2,7 @@
 
 import MeshBalance
 package import MeshTransport
-import MeshWire
+package import MeshWire
 package import NIOCore
 
 /// What inbound and outbound decide about an accepted connection before any byte is read. Loop-bound.
@@ -24,13 +24,22 @@ package protocol ConnectionPlan: AnyObject {
 /// Sets up the handlers of one accepted connection.
 package enum AcceptedConnection {
     /// Installs what the plan asks for. On the channel's loop, from its initializer or later.
+    /// - Parameter known: what the connection carries, where that need not be detected.
     package static func serve(
-        _ channel: any Channel, plan: any ConnectionPlan, limits: HTTP2Limits, drain: DrainState
+        _ channel: any Channel, plan: any ConnectionPlan, limits: HTTP2Limits, drain: DrainState,
+        known: WireProtocol? = nil
     ) throws {
         plan.transport.opened()
-        if plan.isOpaque {
+        if plan.isOpaque || known == .opaque {
             try forwardOpaque(channel, after: nil, plan: plan, drain: drain)
             return
+        }
+        if let known {
+            let handler: any ChannelHandler =
+                known == .http2
+                ? HTTP2ServerHandler(stack: plan.stack, transport: plan.transport, limits: limits, drain: drain)
+                : HTTP1ServerHandler(stack: plan.stack, transport: plan.transport, limits: limits, drain: drain)
+            return try channel.pipeline.syncOperations.addHandler(handler)
         }
         let detector = DetectHandler(timeout: plan.detectTimeout, transport: plan.transport) {
             wire, context in
@@ -90,7 +99,7 @@ package enum AcceptedConnection {
         let far = OpaqueSide(transport: endpoint.transport)
         let started = NIODeadline.now().uptimeNanoseconds
         endpoint.load.started()
-        let connected = endpoint.connect { try $0.pipeline.syncOperations.addHandler(far) }
+        let connected = endpoint.connect(carrying: nil) { try $0.pipeline.syncOperations.addHandler(far) }
         connected.assumeIsolated().whenComplete { result in
             let now = NIODeadline.now().uptimeNanoseconds
             endpoint.load.answered(latencyNanoseconds: now &- started, at: now)

@@ -298,7 +298,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         phase = .routing
         let generation = exchange.generation
         let connection = HTTP1ClientHandler(endpoint: endpoint)
-        let connected = endpoint.connect { channel in
+        let connected = endpoint.connect(carrying: .http1) { channel in
             try channel.pipeline.syncOperations.addHandler(connection)
         }
         connected.assumeIsolated().whenComplete { [self] result in

@@ -1,5 +1,6 @@
 import MeshAPI
 import NIOCore
+import SwiftProtobuf
 
 // From the wire's messages to the proxy's own words. What cannot be used is left out, as the contract says:
 // an address without an IP, a port of zero.
@@ -56,7 +57,26 @@ extension DiscoveredEndpoint {
             protocolHint: message.hasProtocolHint ? ProtocolHint(message.protocolHint) : ProtocolHint(),
             tlsIdentity: identity, serverName: serverName,
             authorityOverride: message.hasAuthorityOverride
-                ? message.authorityOverride.authorityOverride : nil)
+                ? message.authorityOverride.authorityOverride : nil,
+            keepAlive: message.hasHTTP2 && message.http2.hasKeepAlive ? KeepAlive(message.http2.keepAlive) : nil)
+    }
+}
+
+extension DiscoveredEndpoint.KeepAlive {
+    /// - Returns: nil when the message asks for no pings: an interval or a timeout that is not positive.
+    init?(_ message: Io_Linkerd_Proxy_Destination_Http2ClientParams.KeepAlive) {
+        guard let interval = TimeAmount(message.interval), let timeout = TimeAmount(message.timeout) else { return nil }
+        self.init(interval: interval, timeout: timeout, isWhileIdle: message.whileIdle)
+    }
+}
+
+extension TimeAmount {
+    /// - Returns: nil when the span is not positive, or longer than a year.
+    init?(_ message: Google_Protobuf_Duration) {
+        guard message.seconds >= 0, message.seconds < 31_536_000, message.nanos >= 0 else { return nil }
+        let nanoseconds = message.seconds * 1_000_000_000 + Int64(message.nanos)
+        guard nanoseconds > 0 else { return nil }
+        self = .nanoseconds(nanoseconds)
     }
 }
 

@@ -14,13 +14,16 @@ final class HTTP2KeepAlive {
 
     private let interval: TimeAmount
     private let timeout: TimeAmount
+    private let isWhileIdle: Bool
     private var timer: Scheduled<Void>?
     private var heardSincePing = true
     private var isWaiting = false
 
-    init(interval: TimeAmount, timeout: TimeAmount) {
+    /// - Parameter isWhileIdle: ping even when no stream is open.
+    init(interval: TimeAmount, timeout: TimeAmount, isWhileIdle: Bool = true) {
         self.interval = interval
         self.timeout = timeout
+        self.isWhileIdle = isWhileIdle
     }
 
     func start(on loop: any EventLoop, session: HTTP2Session, _ act: @escaping (Action) -> Void) {
@@ -44,7 +47,7 @@ final class HTTP2KeepAlive {
     }
 
     private func fire(_ loop: any EventLoop, _ session: HTTP2Session, _ act: @escaping (Action) -> Void) {
-        if heardSincePing {
+        if heardSincePing || (!isWaiting && !isWhileIdle && session.openStreamCount == 0) {
             heardSincePing = false
             isWaiting = false
             schedule(interval, loop, session, act)

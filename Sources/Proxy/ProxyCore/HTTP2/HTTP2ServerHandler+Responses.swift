@@ -23,6 +23,12 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
         streams[slot].copy?.drop()
         if let tap = streams[slot].tap { tap.answered(block, of: headers, status: streams[slot].status) }
         if isEnd { streams[slot].grpcStatus = headers.number(of: .grpcStatus, in: block) }
+        if stack.direction == .outbound, headers.contains(.proxyConnection, in: block) {
+            // The peer's proxy says that what failed there is not worth another try (`spec/proxy.md` 3.10).
+            let isClose = headers.value(of: .proxyConnection, in: block, equals: "close")
+            headers.remove(.proxyConnection, from: block)
+            if isClose { beginDrain() }
+        }
         session.submitResponse(block, of: headers, isEnd: isEnd, on: slot)
         if isEnd { responseComplete(slot) }
         wire.flushSoon()

@@ -1,4 +1,5 @@
 import MeshHTTP2
+import MeshWire
 import NIOCore
 
 /// The HTTP/2 connections of one endpoint on one event loop.
@@ -57,9 +58,13 @@ final class HTTP2Upstream: EndpointClient {
 
     private func open(_ endpoint: EndpointHandle) -> HTTP2ClientHandler {
         let connection = HTTP2ClientHandler(
-            limits: limits, streamsMax: streamsMax, transport: endpoint.transport, owner: self, memory: memory)
+            limits: limits, streamsMax: streamsMax, transport: endpoint.transport, owner: self,
+            keepAlive: endpoint.keepAlive.map {
+                HTTP2KeepAlive(interval: $0.interval, timeout: $0.timeout, isWhileIdle: $0.isWhileIdle)
+            },
+            memory: memory)
         connections.append(connection)
-        let connected = endpoint.connect { channel in
+        let connected = endpoint.connect(carrying: .http2) { channel in
             try channel.pipeline.syncOperations.addHandler(connection)
         }
         connected.assumeIsolated().whenFailure { error in

@@ -91,7 +91,7 @@ final class HTTP1Carrier {
 
     private func open() -> Bool {
         guard let server, let endpoint, let head else { return false }
-        let owner = HTTP2Upstream.of(endpoint, limits: limits)
+        let owner = HTTP2Upstream.of(endpoint, limits: limits, memory: server.drain.http2Memory)
         guard let upstream = owner.connection(to: endpoint) else { return false }
         owner.scratch.removeAll()
         let block = owner.scratch.append(carrying: head, server.parser, to: endpoint)

@@ -76,7 +76,9 @@ final class HTTP1Restorer {
     private func connect(to endpoint: EndpointHandle) {
         let number = number
         let connection = HTTP1ClientHandler(endpoint: endpoint)
-        let connected = endpoint.connect { try $0.pipeline.syncOperations.addHandler(connection) }
+        let connected = endpoint.connect(carrying: .http1) {
+            try $0.pipeline.syncOperations.addHandler(connection)
+        }
         connected.assumeIsolated().whenComplete { [self] result in
             guard self.number == number, server != nil else {
                 if case .success = result { connection.finish() }  // Nobody waits any more, the connection is good.

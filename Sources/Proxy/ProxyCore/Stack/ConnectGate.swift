@@ -4,6 +4,7 @@
 package import MeshBalance
 import MeshTLS
 package import MeshTransport
+import MeshWire
 package import NIOCore
 
 /// How connections to endpoints are made, from the configuration.
@@ -35,7 +36,7 @@ final class ConnectGate {
     var isOpen: Bool { failureCount == 0 || NIODeadline.now() >= shutUntil }
 
     func connect(
-        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics, tls: EndpointTLS?,
+        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics, tls: (endpoint: EndpointTLS, header: TransportHeader?)?,
         _ configure: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<any Channel> {
         let promise = loop.makePromise(of: (any Channel).self)
@@ -44,7 +45,7 @@ final class ConnectGate {
             to: address, on: loop, timeout: settings.timeout, settings: settings.socket
         ) { [self] channel in
             if let tls, let handshake {
-                try begin(tls, on: channel, handshake, configure)
+                try begin(tls.endpoint, tls.header, on: channel, handshake, configure)
             } else {
                 try configure(channel)
             }
@@ -67,13 +68,17 @@ final class ConnectGate {
 
     /// Puts TLS in front, and the endpoint's handlers behind it once the handshake is over.
     private func begin(
-        _ tls: EndpointTLS, on channel: any Channel, _ handshake: Handshake,
+        _ tls: EndpointTLS, _ header: TransportHeader?, on channel: any Channel, _ handshake: Handshake,
         _ configure: @escaping (any Channel) throws -> Void
     ) throws {
         guard let pair = tls.contexts.current else { throw ProxyError(.connectFailed, "no certificate yet") }
         let wait = TLSWait { result, context in
             do {
-                _ = try result.get()
+                let peer = try result.get()
+                if let header, peer.alpn == TransportHeader.alpn {
+                    // From in front of the handlers that count bytes: it is the transport's, not the connection's.
+                    context.writeAndFlush(NIOAny(ByteBuffer(bytes: header.encoded)), promise: nil)
+                }
                 try configure(context.channel)
                 handshake.done(.success(()))
             } catch {

@@ -121,6 +121,22 @@ package struct DiscoveredEndpoint: Sendable, Equatable {
         }
     }
 
+    /// Pings that keep an HTTP/2 connection to the endpoint known to be alive.
+    package struct KeepAlive: Sendable, Equatable {
+        /// Silence after which a ping goes out.
+        package var interval: TimeAmount
+        /// How long its answer may take before the connection is given up.
+        package var timeout: TimeAmount
+        /// Ping when no request is under way, too.
+        package var isWhileIdle: Bool
+
+        package init(interval: TimeAmount, timeout: TimeAmount, isWhileIdle: Bool) {
+            self.interval = interval
+            self.timeout = timeout
+            self.isWhileIdle = isWhileIdle
+        }
+    }
+
     package var address: SocketAddress
     /// Kept for completeness; Linkerd's balancer ignores it, and so does ours.
     package var weight: UInt32
@@ -133,11 +149,13 @@ package struct DiscoveredEndpoint: Sendable, Equatable {
     package var serverName: String?
     /// `name:port` that replaces the request's authority (multicluster).
     package var authorityOverride: String?
+    /// `nil` sends no pings.
+    package var keepAlive: KeepAlive?
 
     package init(
         address: SocketAddress, weight: UInt32 = 10_000, metricLabels: [String: String] = [:],
         protocolHint: ProtocolHint = ProtocolHint(), tlsIdentity: String? = nil, serverName: String? = nil,
-        authorityOverride: String? = nil
+        authorityOverride: String? = nil, keepAlive: KeepAlive? = nil
     ) {
         self.address = address
         self.weight = weight
@@ -146,5 +164,6 @@ package struct DiscoveredEndpoint: Sendable, Equatable {
         self.tlsIdentity = tlsIdentity
         self.serverName = serverName
         self.authorityOverride = authorityOverride
+        self.keepAlive = keepAlive
     }
 }

@@ -3,6 +3,7 @@
 package import MeshBalance
 package import MeshTLS
 package import MeshTransport
+package import MeshWire
 package import NIOCore
 
 /// A connection owner that an endpoint keeps, such as its one HTTP/2 client connection.
@@ -33,6 +34,8 @@ package final class EndpointHandle {
     package let clientID: String?
     /// Requests of HTTP/1 go there over HTTP/2, as far as they can.
     package let carriesHTTP1: Bool
+    /// Pings on HTTP/2 connections to it; `nil` sends none.
+    let keepAlive: DiscoveredEndpoint.KeepAlive?
     /// Names requests that name nothing themselves, where they must have a name: the logical one, or the address.
     let defaultAuthority: [UInt8]
     /// Whole lines to add to HTTP/1 requests.
@@ -57,7 +60,8 @@ package final class EndpointHandle {
     package init(
         address: SocketAddress, loop: any EventLoop, metrics: RequestMetrics, transport: TransportMetrics,
         settings: EndpointSettings, canonicalName: String? = nil, clientID: String? = nil,
-        tls: EndpointTLS? = nil, carriesHTTP1: Bool = false, tapLabels: [String: String] = [:]
+        tls: EndpointTLS? = nil, carriesHTTP1: Bool = false, tapLabels: [String: String] = [:],
+        keepAlive: DiscoveredEndpoint.KeepAlive? = nil
     ) {
         self.address = address
         self.loop = loop
@@ -75,6 +79,7 @@ package final class EndpointHandle {
             + (clientID.map { "l5d-client-id: \($0)\r\n" } ?? "")
         self.requestAdditions = additions.isEmpty ? nil : ByteBuffer(string: additions)
         self.carriesHTTP1 = carriesHTTP1
+        self.keepAlive = keepAlive
         self.defaultAuthority = Array((canonicalName ?? address.endpointText).utf8)
         self.connectTimeout = settings.connect.timeout
         self.gate = ConnectGate(settings: settings.connect)
@@ -90,14 +95,21 @@ package final class EndpointHandle {
 
     /// Opens one connection to the endpoint on `loop`, counting it in `transport`.
     ///
-    /// - Parameter configure: adds handlers; runs on the loop, before the channel becomes active or, with TLS,
+    /// - Parameters:
+    ///   - session: what the connection will carry, for the transport header if one is sent; `nil` for opaque bytes.
+    ///   - configure: adds handlers; runs on the loop, before the channel becomes active or, with TLS,
     ///   when the handshake is over, so that what they see is plaintext. The last handler must call
     ///   `transport.closed(errno:)` once, from `channelInactive`.
     /// - Returns: an active channel, or a failure whose error is a `ProxyError` (`connectFailed`,
     ///   `connectTimedOut`). A failure closes the endpoint for its back-off; `isReady` says so.
-    package func connect(_ configure: @escaping (any Channel) throws -> Void) -> EventLoopFuture<any Channel>
-    {
-        gate.connect(to: address, on: loop, transport: transport, tls: tls, configure)
+    package func connect(
+        carrying session: TransportHeader.SessionProtocol?, _ configure: @escaping (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        var header = tls?.direct?.header
+        if tls?.direct?.isOpaque == false { header?.sessionProtocol = session }
+        return gate.connect(
+            to: tls?.direct?.address ?? address, on: loop, transport: transport,
+            tls: tls.map { ($0, header) }, configure)
     }
 
     /// Discovery removed the endpoint: idle connections close now, busy ones when their work is done.
@@ -109,16 +121,37 @@ package final class EndpointHandle {
     }
 }
 
+/// Connections that open with a transport header, as far as the endpoint's proxy agrees to it.
+package struct DirectTransport: Sendable, Equatable {
+    /// Where to connect.
+    package var address: SocketAddress
+    /// What the header says, the session's protocol apart.
+    package var header: TransportHeader
+    /// Never says what the connection carries.
+    package var isOpaque: Bool
+
+    package init(address: SocketAddress, header: TransportHeader, isOpaque: Bool) {
+        self.address = address
+        self.header = header
+        self.isOpaque = isOpaque
+    }
+}
+
 /// Mesh TLS towards one endpoint.
 package struct EndpointTLS: Sendable {
     /// What connections are made with.
     package let contexts: TLSContextCell
     /// Who the endpoint must be, and what is asked of it.
     package let options: TLSClientOptions
+    /// Dial the endpoint's proxy by its own port, and say where it goes.
+    package let direct: DirectTransport?
 
-    package init(contexts: TLSContextCell, options: TLSClientOptions) {
+    package init(contexts: TLSContextCell, options: TLSClientOptions, direct: DirectTransport? = nil) {
         self.contexts = contexts
+        var options = options
+        if direct != nil { options.alpn = [TransportHeader.alpn] }
         self.options = options
+        self.direct = direct
     }
 }
 

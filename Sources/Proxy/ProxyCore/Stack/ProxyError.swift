@@ -35,6 +35,8 @@ package struct ProxyError: Error, Sendable {
         case loop = "loop"
         /// The first bytes of an accepted connection did not come in time.
         case tlsDetectTimedOut = "tls_detect_timed_out"
+        /// A gateway connection names something that this proxy is no gateway for.
+        case gatewayDomain = "gateway_domain"
         /// A bug, or a state nobody foresaw.
         case unexpected = "unexpected"
     }
