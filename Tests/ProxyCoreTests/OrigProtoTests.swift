@@ -28,6 +28,19 @@ private struct Carried {
 /// Fields that every restored request has behind the client's own.
 private let added =
     "l5d-dst-canonical: \(MeshPair.service)\r\nl5d-client-id: \(MeshPair.web)\r\n"
+/// What chunks hold.
+private func content(of chunks: String) -> String {
+    var bytes = Array(chunks.utf8)[...]
+    var content: [UInt8] = []
+    while let end = bytes.firstIndex(of: 10),
+        let size = Int(String(decoding: bytes[bytes.startIndex..<end - 1], as: UTF8.self), radix: 16), size > 0
+    {
+        content += bytes[end + 1..<end + 1 + size]
+        bytes = bytes[(end + size + 3)...]
+    }
+    return String(decoding: content, as: UTF8.self)
+}
+
 private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 private let okCarried = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -120,12 +133,12 @@ private let okCarried = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
             #expect(try await upstream.take(through: "2\r\nWi\r\n") == "2\r\nWi\r\n")
             try await mesh.client.send("ki\r\n6\r\npedia \r\n0\r\nX-Sum: 7\r\nContent-Length: 1\r\n\r\n")
             let rest = try await upstream.take(through: "0\r\nx-sum: 7\r\n\r\n")
-            #expect(rest.replacing(/[0-9a-f]+\r\n|\r\n/, with: "").hasPrefix("kipedia "))
+            #expect(content(of: rest) == "kipedia ")
             let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-End: yes\r\n\r\n"
             for piece in answer.split(every: 5) { try await upstream.send(piece) }
             #expect(try await mesh.client.takeHead() == "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
             let body = try await mesh.client.take(through: "0\r\nx-end: yes\r\n\r\n")
-            #expect(body.replacing(/\r\n/, with: "").replacing(/[0-9]/, with: "").hasPrefix("abcde"))
+            #expect(content(of: body) == "abcde")
             // The connections on both sides go on.
             try await mesh.client.send("PUT / HTTP/1.1\r\nHost: voting\r\nContent-Length: 5\r\n\r\nhello")
             #expect(try await upstream.takeHead().contains("content-length: 5\r\n"))
@@ -331,7 +344,7 @@ private let okCarried = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
         try await Carried.run { mesh in
             try await mesh.client.send(request)
             let upstream = try await mesh.server.next()
-            #expect(try await upstream.takeHead() == String(request.dropLast(2)) + added + "\r\n")
+            #expect(try await upstream.takeHead() == String(request.dropLast()) + added + "\r\n")
             try await upstream.send(answer + "first")
             #expect(try await mesh.client.takeHead() == answer)
             #expect(try await mesh.client.take(count: 5) == "first")

@@ -229,17 +229,17 @@ extension MeshPair {
         let server = { @Sendable (port: Int, folder: URL) async throws -> [String] in
             let data = folder.appending(path: "data").path
             // PostgreSQL refuses to run as root.
-            let asUser = geteuid() == 0 ? ["runuser", "-u", "postgres", "--"] : []
+            let asUser = geteuid() == 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : []
             if geteuid() == 0 {
                 try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
                 let owned = try await PeerProgram.run(["chown", "postgres", data], folder: folder)
                 #expect(owned.status == 0, "\(owned)")
             }
+            let (initdb, postgres) = (try PeerProgram.find("initdb"), try PeerProgram.find("postgres"))
             let made = try await PeerProgram.run(
-                asUser + [try PeerProgram.find("initdb"), "-D", data, "-A", "trust", "-U", "mesh", "-N"], folder: folder,
-                within: .seconds(120))
+                asUser + [initdb, "-D", data, "-A", "trust", "-U", "mesh", "-N"], folder: folder, within: .seconds(120))
             guard made.status == 0 else { throw DeadlineError(description: "initdb failed: \(made)") }
-            return asUser + [try PeerProgram.find("postgres"), "-D", data, "-p", "\(port)", "-h", "127.0.0.1", "-k", data, "-F"]
+            return asUser + [postgres, "-D", data, "-p", "\(port)", "-h", "127.0.0.1", "-k", data, "-F"]
         }
         try await Matrix.run(isOpaque: true, server: server) { mesh in
             let psql = { (sql: String) in

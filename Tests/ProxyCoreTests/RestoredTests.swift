@@ -11,7 +11,7 @@ import Testing
     /// - Returns: what the application got, and what the client did.
     private func exchange(
         _ proxy: ProxyFixture, _ server: ScriptedServer, path: String = "/", method: String = "GET",
-        fields: [(String, String)], body: String? = nil, answer: String? = ok
+        fields: [(String, String)], body: String? = nil, answer: String? = RestoredTests.ok
     ) async throws -> (request: String, answer: HTTP2Answer) {
         try await proxy.inbound(to: server.address).close()  // Says where what arrives was going.
         let loop = proxy.group.next()

@@ -44,6 +44,7 @@ import Testing
             (.notFound, 404, 5, false, "not found"), (.loop, 508, 10, true, "gateway loop"),
             (.unexpected, 500, 13, true, "unexpected"),
             (.identityMismatch, 502, 14, true, "identity required"),
+            (.gatewayDomain, 404, 5, false, "gateway domain invalid"),
             (.tlsDetectTimedOut, 504, 14, true, "tls detection timeout"),
         ]
 

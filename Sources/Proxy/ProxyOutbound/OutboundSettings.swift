@@ -70,10 +70,7 @@ struct OutboundSettings {
             let reason = SeriesLabels.NoTLSReason.loopback  // The pod talks to itself.
             return (nil, SeriesLabels.noTLS(reason), ["tls": reason.rawValue])
         }
-        // Behind a port whose bytes the peer does not look at, TLS of ours would reach the application; it takes
-        // the transport header.
-        let takesHeader = endpoint.protocolHint.opaqueTransportPort != nil
-        guard !takesHeader, let name = endpoint.tlsIdentity, !name.isEmpty else {
+        guard let name = endpoint.tlsIdentity, !name.isEmpty else {
             let reason = SeriesLabels.NoTLSReason.notProvidedByServiceDiscovery
             return (nil, SeriesLabels.noTLS(reason), ["tls": reason.rawValue])
         }

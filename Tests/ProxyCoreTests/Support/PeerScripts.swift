@@ -157,8 +157,8 @@ enum PeerScripts {
         conn.initiate_connection()
         conn.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1000})
         def head(*more): return [(":method", "GET"), (":scheme", "http"), (":authority", "voting"), (":path", "/index.html"), *more]
-        # A head so long that it takes CONTINUATION frames, with a dependency nobody honours any more.
-        conn.send_headers(1, head(("x-long", "v" * 40000)), end_stream=True, priority_weight=16, priority_depends_on=0)
+        # A head so long that it takes CONTINUATION frames.
+        conn.send_headers(1, head(("x-long", "v" * 40000)), end_stream=True)
         # A body whose every frame is padded, behind an upload that is answered early or late.
         conn.send_headers(3, [(":method", "POST")] + head()[1:] + [("content-length", "30")])
         for _ in range(3): conn.send_data(3, b"0123456789", pad_length=200)
@@ -166,7 +166,8 @@ enum PeerScripts {
         # Reset before anything came back, then one more to see that the connection lives.
         conn.send_headers(5, head(), end_stream=True)
         conn.reset_stream(5)
-        conn.send_headers(7, head(), end_stream=True)
+        # With a dependency that nobody honours any more.
+        conn.send_headers(7, head(), end_stream=True, priority_weight=16, priority_depends_on=0)
         conn.ping(b"12345678")
         sock.sendall(conn.data_to_send())
         status, sizes, ended, pong = {}, {}, set(), False

@@ -114,7 +114,7 @@ extension HTTP2ServerHandler {
         scratch.removeAll()
         session.submitResponse(scratch.append(fields), of: scratch, isEnd: true, on: slot)
         // RFC 9113 section 8.1: NO_ERROR behind a whole response asks the client to stop sending.
-        if !streams[slot].isRequestEnded { session.reset(slot, .noError) }
+        stopRequestIfWritten(slot)
         wire.flushSoon()
     }
 
@@ -127,6 +127,11 @@ extension HTTP2ServerHandler {
     /// yet.
     func stopRequestIfWritten(_ slot: StreamSlot) {
         guard session.isLocalEndWritten(slot), !streams[slot].isRequestEnded else { return }
+        // A reset drops what is queued before it, the response's head too. Where the socket takes no more, the rest of
+        // the request is read and dropped instead.
+        let generation = streams[slot].generation
+        wire.flush()
+        guard !session.wantsWrite, streams[slot].generation == generation else { return }
         session.reset(slot, .noError)
         wire.flushSoon()
     }

@@ -17,6 +17,8 @@ final class RequestCopy {
     private(set) var isComplete = true
     /// The request ended (without trailers).
     var isEnd = false
+    /// The head itself said that nothing follows.
+    private(set) var isBodiless = false
     /// Who the endpoint must be; `nil` when the request does not say.
     private(set) var requiredIdentity: String?
 
@@ -27,6 +29,7 @@ final class RequestCopy {
         clear()
         block = headers.append(copying: head, of: source)
         self.isEnd = isEnd
+        isBodiless = isEnd
     }
 
     /// Takes `l5d-require-id` off the request.

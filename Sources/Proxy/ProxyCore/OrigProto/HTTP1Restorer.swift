@@ -48,7 +48,7 @@ final class HTTP1Restorer {
     ) -> Bool {
         var head = ByteBuffer()
         head.reserveCapacity(512)
-        let isEnd = copy.isEnd && copy.body.readableBytes == 0
+        let isEnd = copy.isBodiless
         guard let framing = head.writeRequest(copy.block, of: copy.headers, as: origin, isEnd: isEnd) else {
             return false
         }

@@ -36,7 +36,8 @@ final class ConnectGate {
     var isOpen: Bool { failureCount == 0 || NIODeadline.now() >= shutUntil }
 
     func connect(
-        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics, tls: (endpoint: EndpointTLS, header: TransportHeader?)?,
+        to address: SocketAddress, on loop: any EventLoop, transport: TransportMetrics,
+        tls: (endpoint: EndpointTLS, header: TransportHeader?)?,
         _ configure: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<any Channel> {
         let promise = loop.makePromise(of: (any Channel).self)

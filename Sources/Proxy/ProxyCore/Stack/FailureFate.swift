@@ -49,7 +49,7 @@ package enum FailureFate: Sendable, Equatable {
         // What the endpoint said is its answer, or it was we who gave up: once more would not be better.
         case (.malformedRequest, _), (.headTimedOut, _), (.upstreamMalformed, _), (.failFast, _), (.loadShed, _),
             (.responseTimedOut, _), (.unauthorized, _), (.notFound, _), (.loop, _), (.tlsDetectTimedOut, _),
-            (.identityMismatch, _),
+            (.identityMismatch, _), (.gatewayDomain, _),
             (.unexpected, _):
             return .respond
         }
