@@ -50,7 +50,7 @@ extension HTTP2Headers {
     public func forEachField(
         of block: HeaderBlock, _ body: (HeaderToken, _ name: Span<UInt8>, _ value: Span<UInt8>) -> Void
     ) {
-        for index in Int(block.first)..<Int(block.first + block.count) {
+        for index in unsafe storage.pointee.indices(of: block) {
             // SAFETY: the block lies inside the initialised fields, and a field's offsets inside the bytes. They stay
             // where they are, because nothing is appended here while `body` runs.
             let field = unsafe storage.pointee.fields[index]
