@@ -158,7 +158,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
                 let received = input
                 let before = body.contentBytes
                 let count = try body.consume(received.readableBytesUInt8Span, from: 0)
-                exchange.exchange.tap?.passed(byteCount: body.contentBytes &- before)
+                exchange.tap?.passed(byteCount: body.contentBytes &- before)
                 if count > 0, let slice = input.readSlice(length: count) { exchange.write(slice) }
                 guard body.isDone else { return }
                 responseEnded(exchange)
@@ -194,7 +194,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
             retry()
             return false
         }
-        exchange.exchange.tap?.passed(byteCount: body.contentBytes)
+        exchange.tap?.passed(byteCount: body.contentBytes)
         exchange.forwardHead(received, parser, bodyBytes: count, isUntilClose: body.isUntilClose)
         input.moveReaderIndex(forwardBy: head + count)
         phase = .body

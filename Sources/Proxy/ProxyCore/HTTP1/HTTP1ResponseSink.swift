@@ -4,6 +4,8 @@ import NIOCore
 /// Whoever made a request on an `HTTP1ClientHandler`: an accepted HTTP/1 connection, or a stream whose request was
 /// carried. Calls come on the connection's loop, in the order of the wire.
 protocol HTTP1ResponseSink: AnyObject {
+    /// The tap that hears of body bytes, if one took the exchange.
+    var tap: TapExchange? { get }
     /// A 1xx response other than 101; more heads follow.
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser)
     /// 101, or 2xx to CONNECT; `becomeTunnel` follows.

@@ -12,6 +12,8 @@ private enum ConnectionField {
 extension HTTP1ServerHandler: HTTP1ResponseSink {
     // MARK: Calls from the client handler
 
+    var tap: TapExchange? { exchange.tap }
+
     /// Passes on a 1xx response; the final one follows.
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
         forward(source, head, bodyBytes: 0, additions: nil)

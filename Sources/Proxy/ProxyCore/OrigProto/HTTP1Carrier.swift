@@ -253,6 +253,7 @@ extension HTTP1Carrier: HTTP2ResponseSink {
     func responseBody(stream: Int, _ bytes: ByteBuffer) {
         guard stream == number, let server, let upstream else { return }
         owedBytes += bytes.readableBytes
+        server.exchange.tap?.passed(byteCount: bytes.readableBytes)
         if hasResponseBody {
             if responseFraming == .chunked {
                 var out = ByteBuffer()

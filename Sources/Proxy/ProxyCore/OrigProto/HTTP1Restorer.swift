@@ -197,6 +197,9 @@ extension HTTP1Restorer: StreamUpstream {
 // MARK: - The response
 
 extension HTTP1Restorer: HTTP1ResponseSink {
+    /// The stream has its own.
+    var tap: TapExchange? { nil }
+
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
         guard let server else { return }
         server.scratch.removeAll()

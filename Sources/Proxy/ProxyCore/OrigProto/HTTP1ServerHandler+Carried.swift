@@ -52,7 +52,7 @@ extension HTTP1ServerHandler {
     ///   - head: everything but the connection's own field and the empty line.
     ///   - endsConnection: the client's connection closes behind the response.
     func forwardCarriedHead(_ head: ByteBuffer, status: Int, endsConnection: Bool) {
-        exchange.answered(status: status)
+        exchange.answered(status: status, fields: tapFields(head, head.readableBytes))
         if endsConnection || isDraining { exchange.closeAfterwards() }
         var head = head
         if var field = connectionField { head.writeBuffer(&field) }
