@@ -1,11 +1,21 @@
 import NIOCore
 import NIOPosix
 import ProxyCore
+import Synchronization
 import Testing
 
 /// What a peer proxy may send to inbound with `l5d-orig-proto`, and what the application gets to see.
-@Suite("Restored HTTP/1", .timeLimit(.minutes(2))) struct RestoredTests {
+@Suite("Restored HTTP/1", .timeLimit(.minutes(2))) final class RestoredTests {
+    /// Clients live as long as their connections may speak to them.
+    private let clients = Mutex<[HTTP2TestClient]>([])
+
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
+
+    private func client(on loop: any EventLoop) async throws -> HTTP2TestClient {
+        let client = try await loop.submit { HTTP2TestClient(loop: loop) }.get()
+        clients.withLock { $0.append(client) }
+        return client
+    }
 
     /// Sends one request over HTTP/2 to inbound.
     /// - Returns: what the application got, and what the client did.
@@ -16,9 +26,9 @@ import Testing
         try await proxy.inbound(to: server.address).close()  // Says where what arrives was going.
         let loop = proxy.group.next()
         let address = proxy.runtime.addresses[0]
+        let client = try await client(on: loop)
         let answered = loop.flatSubmit { () -> EventLoopFuture<HTTP2Answer> in
-            let client = HTTP2TestClient(loop: loop)
-            return client.connect(to: address).flatMap {
+            client.connect(to: address).flatMap {
                 client.open(path, method: method, fields: fields, body: body.map { ByteBuffer(string: $0) }).answer
             }.map { answer in
                 client.peer.close()
@@ -62,7 +72,7 @@ import Testing
             try await proxy.inbound(to: server.address).close()
             let loop = proxy.group.next()
             let address = proxy.runtime.addresses[0]
-            let client = try await loop.submit { HTTP2TestClient(loop: loop) }.get()
+            let client = try await client(on: loop)
             _ = try await loop.flatSubmit { client.connect(to: address) }.get()
             let answer = loop.flatSubmit { client.open("/", fields: [("l5d-orig-proto", "HTTP/3")]).answer }
             let upstream = try await server.next()
