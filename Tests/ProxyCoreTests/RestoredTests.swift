@@ -26,7 +26,7 @@ import Testing
         try await proxy.inbound(to: server.address).close()  // Says where what arrives was going.
         let loop = proxy.group.next()
         let address = proxy.runtime.addresses[0]
-        let client = try await client(on: loop)
+        let client = try await self.client(on: loop)
         let answered = loop.flatSubmit { () -> EventLoopFuture<HTTP2Answer> in
             client.connect(to: address).flatMap {
                 client.open(path, method: method, fields: fields, body: body.map { ByteBuffer(string: $0) }).answer
@@ -72,7 +72,7 @@ import Testing
             try await proxy.inbound(to: server.address).close()
             let loop = proxy.group.next()
             let address = proxy.runtime.addresses[0]
-            let client = try await client(on: loop)
+            let client = try await self.client(on: loop)
             _ = try await loop.flatSubmit { client.connect(to: address) }.get()
             let answer = loop.flatSubmit { client.open("/", fields: [("l5d-orig-proto", "HTTP/3")]).answer }
             let upstream = try await server.next()
