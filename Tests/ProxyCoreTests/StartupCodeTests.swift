@@ -1,3 +1,4 @@
+import MeshMetrics
 import MeshTransport
 import Testing
 
