@@ -7,6 +7,8 @@ import MeshModel
 struct DemoInstaller {
     /// Between two looks at the workloads.
     static let pollInterval: Duration = .milliseconds(500)
+    /// How long the demo waits for the webhook that enables taps.
+    private static let tapWait: Duration = .seconds(90)
     /// Sorts before all other templates, and must be applied before them.
     private static let namespaceFile = "00-namespace"
 
@@ -37,6 +39,7 @@ struct DemoInstaller {
                 }
             }
         }
+        try await waitForTaps()
         say("installing emojivoto, meshed")
         try await apply(try text("\(deployDirectory)/examples/emojivoto.yaml"), applier, values)
     }
@@ -46,6 +49,18 @@ struct DemoInstaller {
     }
 
     private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+    /// Waits for the webhook that the demo's pods must pass, so that they can be tapped. Without it they run all the
+    /// same.
+    private func waitForTaps() async throws {
+        let deadline = ContinuousClock.now + Self.tapWait
+        while ContinuousClock.now < deadline {
+            let injector = try await deployments().first { $0.key.name == "tap-injector" }
+            if injector.map({ ($0.status?.readyReplicas ?? 0) > 0 }) ?? true { return }
+            try await Task.sleep(for: Self.pollInterval)
+        }
+        say("the tap injector is not ready; restart the demo's pods when it is, to tap them")
+    }
 
     /// Waits for every Deployment of the three namespaces, saying when one becomes ready.
     func waitUntilReady(within timeout: Duration) async throws {
