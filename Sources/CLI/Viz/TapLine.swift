@@ -59,10 +59,10 @@ package enum TapLine {
     /// The text with everything escaped that a terminal might obey: control characters, and the marks that turn
     /// the direction of writing.
     package static func safe(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: isUnsafe) else { return text }
+        guard text.unicodeScalars.contains(where: isControl) else { return text }
         var result = ""
         for scalar in text.unicodeScalars {
-            guard isUnsafe(scalar) else {
+            guard isControl(scalar) else {
                 result.unicodeScalars.append(scalar)
                 continue
             }
@@ -76,7 +76,7 @@ package enum TapLine {
         return result
     }
 
-    private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
         default: false

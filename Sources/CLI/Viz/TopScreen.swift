@@ -147,7 +147,9 @@ package struct TopScreen: Sendable {
     private func tableLines(height: Int) -> [Line] {
         var status = isPaused ? "PAUSED  " : ""
         status += "sorted by \(sortColumn.rawValue)\(isReversed ? ", reversed" : "")"
-        if mode == .filter { status += "  filter: \(TapLine.safe(filter))_" } else if !filter.isEmpty { status += "  filter: \(TapLine.safe(filter))" }
+        if mode == .filter || !filter.isEmpty {
+            status += "  filter: \(TapLine.safe(filter))\(mode == .filter ? "_" : "")"
+        }
         if !notice.isEmpty { status += "  \(notice)" }
         let rows = rows
         let bodyHeight = max(0, height - 4)
