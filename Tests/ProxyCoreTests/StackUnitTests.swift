@@ -112,7 +112,7 @@ import Testing
     func mistakes() {
         do throws(ConfigError) {
             _ = try read([
-                "INBOUND_LISTEN_ADDR": "nowhere", "OUTBOUND_CONNECT_TIMEOUT": "fast", "CORES": "0",
+                "INBOUND_LISTEN_ADDR": "nowhere", "OUTBOUND_CONNECT_TIMEOUT": "fast",
                 "DESTINATION_PROFILE_NETWORKS": "10.0.0.0/99", "INGRESS_MODE": "yes",
             ])
             Issue.record("should not be accepted")
@@ -120,7 +120,7 @@ import Testing
             let keys = error.mistakes.map(\.key).sorted()
             #expect(
                 keys == [
-                    "LINKERD2_PROXY_CORES", "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS",
+                    "LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS",
                     "LINKERD2_PROXY_INBOUND_LISTEN_ADDR", "LINKERD2_PROXY_INGRESS_MODE",
                     "LINKERD2_PROXY_OUTBOUND_CONNECT_TIMEOUT",
                 ])
