@@ -44,8 +44,8 @@ extension ClusterSuites {
             parser.forEachSample(in: bytes) { sample in
                 guard ExpositionParser.text(of: sample.name, in: bytes) == metric else { return }
                 let labels = ExpositionParser.labels(of: sample, in: bytes)
-                let isProbe = labels["authority"]?.hasSuffix(":4191") ?? false
-                if labels["direction"] == direction, !isProbe { sum += sample.value }
+                // Probes and scrapes of the admin port are inbound too.
+                if labels["direction"] == direction, labels["target_port"] != "4191" { sum += sample.value }
             }
             return Int(sum)
         }
