@@ -89,7 +89,7 @@ extension ClusterSuites {
         @Test("top draws itself in a real terminal, obeys its keys, and leaves the screen as it was", arguments: [(80, 24), (200, 50)])
         func top(width: Int, height: Int) async throws {
             try await ready()
-            let name = "top-\(width)"
+            let name = "top-\(width)-\(getpid())"
             // The server lives on, and a program counts as running for as long as anybody holds a descriptor that it was
             // given: so it is given none.
             let bare = #"for fd in $(ls /proc/$$/fd); do [ "$fd" -gt 2 ] && eval "exec $fd>&-"; done; exec "$@""#
