@@ -97,6 +97,9 @@ extension ClusterSuites {
                 try await Shell.check(["bash", "-c", bare, "bash", "tmux", "-L", name] + arguments)
             }
             _ = try await tmux("-f", "/dev/null", "new-session", "-d", "-x", "\(width)", "-y", "\(height)", "-s", name, "/bin/sh")
+            // Signals that tests block stay blocked in what they start, so that only this one ends it.
+            let server = try await tmux("display-message", "-p", "#{pid}").trimmingCharacters(in: .whitespacesAndNewlines)
+            func end() async { if let pid = Int32(server) { kill(pid, SIGKILL) } }
             do {
                 let command = "KUBECONFIG=\(cluster.kubeconfig) \(Cluster.program("linkerd")) viz top ns/emojivoto; echo back"
                 _ = try await tmux("send-keys", "-t", name, command, "Enter")
@@ -116,10 +119,10 @@ extension ClusterSuites {
                     return text.contains("back") && !text.contains("press q")
                 }
             } catch {
-                _ = try await tmux("kill-server")
+                await end()
                 throw error
             }
-            _ = try await tmux("kill-server")
+            await end()
         }
 
         @Test("Without a terminal top prints its table")
