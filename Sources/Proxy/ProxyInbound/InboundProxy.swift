@@ -34,25 +34,12 @@ package struct InboundProxy: ProxySide {
     }
 
     package func listen() async throws -> [Listener] {
-        var listeners: [Listener] = []
-        let loops = loops
-        for address in config.inbound.listenAddresses {
-            let bound = Listener.bind(address, loops: group, settings: config.inbound.accept) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.value(on: channel.eventLoop) else {
-                        throw ChannelError.operationUnsupported
-                    }
-                    try loop.serve(channel)
-                }
-            }
-            listeners.append(try await bound.get())
-        }
-        return listeners
+        try await loops.listen(on: config.inbound, group: group)
     }
 }
 
 /// Inbound on one event loop.
-final class InboundLoop {
+final class InboundLoop: ConnectionLoop {
     let config: ProxyConfig
     let proxy: ProxyLoop
     private let originalDestination: OriginalDestinationSource

@@ -34,25 +34,12 @@ package struct OutboundProxy: ProxySide {
     }
 
     package func listen() async throws -> [Listener] {
-        var listeners: [Listener] = []
-        let loops = loops
-        for address in config.outbound.listenAddresses {
-            let bound = Listener.bind(address, loops: group, settings: config.outbound.accept) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.value(on: channel.eventLoop) else {
-                        throw ChannelError.operationUnsupported
-                    }
-                    try loop.serve(channel)
-                }
-            }
-            listeners.append(try await bound.get())
-        }
-        return listeners
+        try await loops.listen(on: config.outbound, group: group)
     }
 }
 
 /// Outbound on one event loop.
-final class OutboundLoop {
+final class OutboundLoop: ConnectionLoop {
     private let settings: OutboundSettings
     private let proxy: ProxyLoop
     private let discovery: (any DestinationSource)?

@@ -29,7 +29,8 @@ extension HTTP2ServerHandler {
             copy.takeRequiredIdentity()
         }
         guard admit(slot) else { return }
-        let name = authority(of: block, in: headers)
+        let name = authority(of: block)
+        copy.name = name
         if stack.requestName == .override { copy.headers.remove(.dstOverride, from: copy.block) }
         findRoute(slot, named: name)
         switch stack.route(authority: name, isGRPC: streams[slot].isGRPC) {
@@ -47,7 +48,8 @@ extension HTTP2ServerHandler {
     }
 
     /// The name that the request goes to, as one string for as long as the bytes stay the same.
-    func authority(of block: HeaderBlock, in headers: HTTP2Headers) -> String {
+    private func authority(of block: HeaderBlock) -> String {
+        let headers = session.headers
         let token: HeaderToken
         switch stack.requestName {
         case .canonical where headers.contains(.dstCanonical, in: block): token = .dstCanonical
@@ -73,9 +75,7 @@ extension HTTP2ServerHandler {
             self.nowNanoseconds = NIODeadline.now().uptimeNanoseconds
             switch result {
             case .success(let endpoint):
-                if let copy = self.streams[slot].copy {
-                    self.findRoute(slot, named: self.authority(of: copy.block, in: copy.headers))
-                }
+                if let copy = self.streams[slot].copy { self.findRoute(slot, named: copy.name) }
                 self.start(slot, on: endpoint)
             case .failure(let error):
                 self.answer(slot, error as? ProxyError ?? ProxyError(.unexpected, "unexpected error"))

@@ -69,7 +69,7 @@ extension HTTP2ServerHandler {
     /// Where the request may be sent again, if all of it is still here.
     private func replayTarget(_ slot: StreamSlot, avoiding failed: EndpointHandle? = nil) -> EndpointHandle? {
         guard let copy = streams[slot].copy, copy.isComplete, !streams[slot].hasResponseHead else { return nil }
-        return stack.reroute(authority: authority(of: copy.block, in: copy.headers), avoiding: failed)
+        return stack.reroute(authority: copy.name, avoiding: failed)
     }
 
     // MARK: Retries

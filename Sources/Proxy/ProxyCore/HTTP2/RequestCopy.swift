@@ -15,6 +15,8 @@ final class RequestCopy {
     private(set) var body = ByteBuffer()
     /// The copy still has everything that was received.
     private(set) var isComplete = true
+    /// The name that it is routed by, for the first time and again: the header that carried it may be gone by then.
+    var name = ""
     /// The request ended (without trailers).
     var isEnd = false
     /// The head itself said that nothing follows.
