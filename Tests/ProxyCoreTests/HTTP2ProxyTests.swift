@@ -52,4 +52,43 @@ struct HTTP2ProxyTests {
         try await upstream.close()
         try await group.shutdownGracefully()
     }
+
+    @Test("In ingress mode a request is sent elsewhere by the name that it gave")
+    func ingressRedispatch() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let upstream = try await ServerBootstrap(group: loop).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let peer = HTTP2Peer(.server, onEvent: HTTP2ForwardTests.upstream)
+                try channel.pipeline.syncOperations.addHandler(peer)
+            }
+        }.bind(host: "127.0.0.1", port: 0).get()
+        let gone = try await ServerBootstrap(group: loop).bind(host: "127.0.0.1", port: 0).get()
+        let (live, dead) = (try #require(upstream.localAddress), try #require(gone.localAddress))
+        try await gone.close()
+        try await ProxyFixture.run(["LINKERD2_PROXY_INGRESS_MODE": "true"]) { proxy in
+            let service = try RoutedService()
+            service.set(proxy)
+            let host = "a.ns.svc.cluster.local"
+            proxy.discovery.setProfile("\(host):80", .profile(DestinationProfile(fullyQualifiedName: host)))
+            let endpoints = [dead, live].map { DiscoveredEndpoint(address: $0) }
+            let scout = try await proxy.outbound(to: service.address)
+            await scout.close()
+            let client = HTTP2TestClient(loop: loop)
+            let entrance = proxy.runtime.addresses[1]
+            try await loop.flatSubmit { client.connect(to: entrance) }.get()
+            for round in 0..<8 {
+                // Discovered anew each time, so that nothing is known of the dead one.
+                proxy.discovery.setEndpoints("\(host):80", .noEndpoints(exists: true))
+                proxy.discovery.setEndpoints("\(host):80", .replace(endpoints))
+                let answer = try await loop.flatSubmit {
+                    client.open("/", fields: [("l5d-dst-override", host)]).answer
+                }.get()
+                #expect(answer.isComplete && answer.status == 200, "round \(round)")
+            }
+            try await loop.submit { client.peer.close() }.get()
+        }
+        try await upstream.close()
+        try await group.shutdownGracefully()
+    }
 }
