@@ -113,11 +113,17 @@ struct ParsedRequest {
             ("GET\t/ HTTP/1.1\r\n\r\n", .badRequestLine),
             ("GET / HTTP/1.2\r\n\r\n", .badVersion),
             ("GET / http/1.1\r\n\r\n", .badVersion),
+            ("GET / Http/1.1\r\n\r\n", .badVersion),
+            ("GET / HTTP\u{f}1.1\r\n\r\n", .badVersion),
+            ("GET / HTTP/1\u{e}1\r\n\r\n", .badVersion),
             ("GET / HTTP/2.0\r\n\r\n", .badVersion),
             ("GET * HTTP/1.1\r\n\r\n", .badTarget),
             ("GET nowhere HTTP/1.1\r\n\r\n", .badTarget),
             ("GET http:///x HTTP/1.1\r\n\r\n", .badTarget),
             ("GET http://u@h/x HTTP/1.1\r\n\r\n", .badTarget),
+            ("GET ://a/x HTTP/1.1\r\n\r\n", .badTarget),
+            ("GET h{t://a/x HTTP/1.1\r\n\r\n", .badTarget),
+            ("GET 1a://a/x HTTP/1.1\r\n\r\n", .badTarget),
             ("CONNECT /x HTTP/1.1\r\n\r\n", .badTarget),
             ("CONNECT a:1 HTTP/1.0\r\n\r\n", .badTarget),
             ("\nGET / HTTP/1.1\r\n\r\n", .badRequestLine),
@@ -145,6 +151,7 @@ struct ParsedRequest {
                 "Content-Length: 3\r\n"
             ),
             ("Content-Length: 3\r\nX: 1\r\nContent-Length: 3\r\n", "Content-Length: 3\r\nX: 1\r\n"),
+            ("Content-Length: 3\r\nContent-Length: 3\r\nConnection: X\r\n", "Content-Length: 3\r\n"),
         ])
     func hopByHop(fields: String, remaining: String) throws {
         let request = try #require(try ParsedRequest("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n"))

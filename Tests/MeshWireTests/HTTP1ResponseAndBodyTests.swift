@@ -35,7 +35,7 @@ import Testing
         "Malformed answers are refused",
         arguments: [
             "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n",
-            "HTTP/1.1200 OKOK\r\n\r\n",
+            "HTTP/1.1200 OKOK\r\n\r\n", "HTTP\u{f}1.1 200 OK\r\n\r\n", "Http/1.1 200 OK\r\n\r\n",
             "HTTP/1.1 200 OK\n\r\n\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "ICY 200 OK\r\nX: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -128,7 +128,7 @@ import Testing
         #expect(try #require(Authority(text)).label == expected)
     }
 
-    @Test("What is no authority is nothing", arguments: ["", ":80", "a:b", "a:0", "a:70000", "fd00::1", "."])
+    @Test("What is no authority is nothing", arguments: ["a..", "", ":80", "a:b", "a:0", "a:70000", "fd00::1", "."])
     func invalid(text: String) {
         #expect(Authority(text) == nil)
     }

@@ -18,7 +18,7 @@ package struct Authority: Hashable, Sendable {
         }
         if bracket == nil, host.contains(":") { return nil }
         if host.hasSuffix(".") { host = host.dropLast() }
-        guard !host.isEmpty else { return nil }
+        guard !host.isEmpty, !host.hasSuffix(".") else { return nil }  // A name ends in one dot at most.
         self.host = String(host)
         self.port = port
     }

@@ -101,10 +101,13 @@ struct HTTP1Fields {
         removals.removeAll(keepingCapacity: true)
         let nominated = try nominatedNames(bytes)
         var offset = linesStart
+        var lengthCount = 0
         while let line = try Self.line(bytes, at: offset), !line.isEmptyLine {
             let name = Self.text(bytes, line.name).lowercased()
+            if name == "content-length" { lengthCount += 1 }
             let isDropped =
                 switch name {
+                case "content-length": lengthCount > 1  // As in `takeFourteen`: once.
                 case "connection", "upgrade": !keepsUpgrade
                 case "keep-alive", "proxy-connection": true
                 case "l5d-client-id": rules.contains(.dropsClientID)

@@ -113,8 +113,8 @@ package struct HTTP1RequestParser {
         guard !target.isEmpty, bytes[offset] == 0x20 else { throw .badTarget }
         offset += 1
         guard offset + 10 <= bytes.count else { return nil }
-        guard folded(bytes, at: offset, count: 7) == word("h", "t", "t", "p", "/", "1", "."),
-            bytes[offset] == UInt8(ascii: "H"),
+        // As it is spelt: `folded` would take a control byte for the slash or the dot.
+        guard packed(bytes, at: offset, count: 7) == word("H", "T", "T", "P", "/", "1", "."),
             bytes[offset + 7] == UInt8(ascii: "0") || bytes[offset + 7] == UInt8(ascii: "1")
         else { throw .badVersion }
         isHTTP10 = bytes[offset + 7] == UInt8(ascii: "0")
@@ -141,7 +141,7 @@ package struct HTTP1RequestParser {
         var offset = target.lowerBound
         while offset < target.upperBound, bytes[offset] != UInt8(ascii: ":") { offset += 1 }
         guard offset + 2 < target.upperBound, bytes[offset + 1] == UInt8(ascii: "/"),
-            bytes[offset + 2] == UInt8(ascii: "/")
+            bytes[offset + 2] == UInt8(ascii: "/"), Self.isScheme(bytes, target.lowerBound..<offset)
         else { throw .badTarget }
         let start = offset + 3
         offset = start
@@ -153,6 +153,19 @@ package struct HTTP1RequestParser {
         guard offset > start, HTTP1Fields.isHost(bytes, start..<offset) else { throw .badTarget }
         scheme = target.lowerBound..<start - 3
         authority = start..<offset
+    }
+
+    /// RFC 3986 section 3.1; HTTP/2 takes nothing else.
+    private static func isScheme(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for offset in range {
+            switch bytes[offset] {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): continue
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                guard offset > range.lowerBound else { return false }
+            default: return false
+            }
+        }
+        return !range.isEmpty
     }
 
     private mutating func decideFraming() throws(HTTP1ParseError) {

@@ -54,8 +54,7 @@ package struct HTTP1ResponseParser {
     private mutating func parseStatusLine(_ bytes: Span<UInt8>) throws(HTTP1ParseError) -> Int? {
         // "HTTP/1.1 200" and at least a line end.
         guard bytes.count >= 14 else { return nil }
-        guard folded(bytes, at: 0, count: 7) == word("h", "t", "t", "p", "/", "1", "."),
-            bytes[0] == UInt8(ascii: "H"), bytes[8] == 0x20,
+        guard packed(bytes, at: 0, count: 7) == word("H", "T", "T", "P", "/", "1", "."), bytes[8] == 0x20,
             bytes[7] == UInt8(ascii: "0") || bytes[7] == UInt8(ascii: "1")
         else { throw .badStatusLine }
         isHTTP10 = bytes[7] == UInt8(ascii: "0")

@@ -31,9 +31,8 @@ package enum ProtocolDetector {
     }
 
     private static func isHTTP2Preface(_ bytes: Span<UInt8>) -> Bool {
-        folded(bytes, at: 0, count: 8) == word("p", "r", "i", " ", "*", " ", "h", "t")
-            && folded(bytes, at: 8, count: 4) == word("t", "p", "/", "2")
-            && bytes[0] == UInt8(ascii: "P") && bytes[6] == UInt8(ascii: "H")
+        packed(bytes, at: 0, count: 8) == word("P", "R", "I", " ", "*", " ", "H", "T")
+            && packed(bytes, at: 8, count: 4) == word("T", "P", "/", "2")
             && bytes[12] == UInt8(ascii: ".") && bytes[13] == UInt8(ascii: "0")
     }
 
