@@ -64,7 +64,12 @@ struct LabelPattern: Sendable, Equatable {
             // A quantifier after anything but a dot is beyond what is supported.
             if let quantifier = rest.first, "*+?{".contains(quantifier) { return nil }
             guard current.count * next.count + done.count <= alternativesMax else { return nil }
-            current = current.flatMap { head in next.map { head + $0 } }
+            if next.count == 1 {
+                // In place: to copy every alternative for each character takes seconds where there are many.
+                for index in current.indices { current[index] += next[0] }
+            } else {
+                current = current.flatMap { head in next.map { head + $0 } }
+            }
         }
         return done + current
     }
