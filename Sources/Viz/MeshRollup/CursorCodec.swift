@@ -59,7 +59,9 @@ struct CursorStepWriter {
 
 extension SeriesCursor {
     static let codecVersion: UInt8 = 1
-    private static let slotsMax = 1 << 22
+    /// Slots of one pod; more than twice the series that metrics-api lets it have. A few damaged bytes can ask for as
+    /// many, for every pod of the store.
+    private static let slotsMax = 1 << 17
 
     /// Every series with its value.
     public func encodedBase() -> [UInt8] {
