@@ -21,10 +21,12 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2"),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib"),
         parser("MeshModel"), parser("MeshMetrics", ["MeshModel"]), parser("MeshCompression", ["CZlib", nioCore]),
-        parser("MeshWire", [nioCore]), parser("MeshHTTP2", ["CNGHTTP2", nioCore]),
+        parser("MeshWire", [nioCore]), parser("MeshHTTP2", ["CNGHTTP2", nioCore]), parser("MeshRoutes"),
+        parser("MeshRollup", ["MeshModel", "MeshMetrics"]),
         .executableTarget(
-            name: "mesh-fuzz", dependencies: ["MeshModel", "MeshMetrics", "MeshCompression", "MeshWire", "MeshHTTP2", nioCore],
+            name: "mesh-fuzz",
+            dependencies: ["MeshModel", "MeshMetrics", "MeshCompression", "MeshWire", "MeshHTTP2", "MeshRoutes", "MeshRollup", nioCore],
             path: "Sources/Harness", swiftSettings: settings,
-            linkerSettings: [.unsafeFlags(["-sanitize=address", "-sanitize=fuzzer"])]),
+            linkerSettings: [.unsafeFlags(["-sanitize=address", "-sanitize=fuzzer", "-use-ld=lld"])]),
     ]
 )

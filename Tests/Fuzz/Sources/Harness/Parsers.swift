@@ -1,3 +1,4 @@
+import MeshCompression
 import MeshHTTP2
 import MeshMetrics
 import MeshModel
@@ -9,7 +10,11 @@ nonisolated(unsafe) let parsers: [String: ([UInt8]) -> Void] = [
     "http1-request": http1Request, "http1-response": http1Response, "http1-body": http1Body,
     "client-hello": clientHello, "protocol-detector": protocolDetector, "authority": authority,
     "http2-session": http2Session, "grpc-messages": grpcMessages, "exposition": exposition, "json": json,
-    "spdy-session": spdySession,
+    "spdy-session": spdySession, "transport-header": transportHeader, "gzip": gzip,
+    "http1-carried": http1Carried, "http2-restored": http2Restored,
+    "rollup-chunk": rollupChunk, "rollup-cursor": rollupCursor, "rollup-journal": rollupJournal,
+    "series-selector": seriesSelector, "label-selector": labelSelector, "tap-path": tapPath,
+    "path-pattern": pathPattern, "dns-query": dnsQuery, "go-notation": goNotation,
 ]
 
 /// What must never be: stops the fuzzer with the input at hand.
@@ -107,8 +112,31 @@ func protocolDetector(_ bytes: [UInt8]) {
 }
 
 func authority(_ bytes: [UInt8]) {
+    if let name = DNSName.parse(bytes.span) {
+        require(bytes.count <= DNSName.bytesMax && name.utf8.count == bytes.count, "a name is bounded")
+        require(DNSName.parse(Array(name.utf8).span) == name, "a name reads back")
+    }
     guard let name = Authority(String(decoding: bytes, as: UTF8.self)) else { return }
     require(Authority(name.path(defaultPort: 80)) == Authority(host: name.host, port: name.port ?? 80), "a name reads back")
+}
+
+func transportHeader(_ bytes: [UInt8]) {
+    func parse(_ bytes: [UInt8]) throws(TransportHeaderError) -> (header: TransportHeader, byteCount: Int)? {
+        try TransportHeader.parse(bytes.span)
+    }
+    // Without the constant before it, which an input need not find.
+    for bytes in [bytes, Array("\(TransportHeader.alpn)\r\n\r\n".utf8) + bytes] {
+        guard let read = try? parse(bytes) else { continue }
+        require(read.byteCount <= min(bytes.count, TransportHeader.bytesMax), "a header lies in its bytes")
+        let encoded = read.header.encoded
+        let again = try? parse(encoded)
+        require(again?.header == read.header && again?.byteCount == encoded.count, "a header reads back")
+        for end in [0, 1, read.byteCount / 2, read.byteCount - 1] {
+            do throws(TransportHeaderError) {
+                require(try parse(Array(bytes[..<end])) == nil, "half a header is no header")
+            } catch { fatalError("half a header is refused: \(error.rawValue)") }
+        }
+    }
 }
 
 // MARK: HTTP/2
@@ -149,6 +177,7 @@ private func serve(_ session: HTTP2Session, _ isServer: Bool) {
         case .head(let slot, let block, let isEnd):
             require(session.headers.fields(of: block).count <= 4_096, "a list is bounded")
             guard isServer else { continue }
+            restore(block, of: session.headers, isEnd: isEnd, isChecked: true)
             let answer = HTTP2Headers()
             session.submitResponse(answer.append([(":status", "200")]), of: answer, isEnd: !isEnd, on: slot)
             if isEnd {
@@ -218,6 +247,34 @@ func json(_ bytes: [UInt8]) {
     guard let value = try? JSONValue(parsing: bytes) else { return }
     guard let again = try? JSONValue(parsing: value.serialized()) else { fatalError("what was written cannot be read") }
     require(again == value, "a value changed on the way")
+}
+
+// MARK: Compressed
+
+/// The first byte says how the input is cut.
+func gzip(_ bytes: [UInt8]) {
+    guard let first = bytes.first else { return }
+    let outputBytesMax = 100_000
+    let input = ByteBuffer(bytes: bytes.dropFirst())
+    let whole = try? Gzip.expand(input, outputBytesMax: outputBytesMax)
+    if let whole { require(whole.readableBytes <= outputBytesMax, "what is expanded is bounded") }
+    let pieces = expand(input, by: max(1, Int(first)), outputBytesMax: outputBytesMax)
+    require(whole == pieces, "what is expanded depends on how it arrives")
+    guard let packed = try? Gzip.compress(input), let again = try? Gzip.expand(packed, outputBytesMax: bytes.count) else {
+        fatalError("what was compressed cannot be expanded")
+    }
+    require(again == input, "bytes changed when they were compressed")
+}
+
+private func expand(_ input: ByteBuffer, by step: Int, outputBytesMax: Int) -> ByteBuffer? {
+    guard var inflater = try? Inflater(format: .gzip) else { return nil }
+    var input = input
+    var output = ByteBuffer()
+    while !inflater.isFinished, let piece = input.readSlice(length: min(step, max(1, input.readableBytes))) {
+        guard var part = try? inflater.inflate(piece, outputBytesMax: outputBytesMax - output.readableBytes) else { return nil }
+        output.writeBuffer(&part)
+    }
+    return inflater.isFinished ? output : nil
 }
 
 // MARK: SPDY

@@ -5,7 +5,7 @@
 
 import Glibc
 
-/// libFuzzer as a library: its own `main` stays out, because Swift brings one.
+/// libFuzzer's own entry: its `main` stays out, because Swift brings one.
 @_silgen_name("LLVMFuzzerRunDriver")
 func runDriver(
     _ count: UnsafeMutablePointer<CInt>, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
@@ -20,10 +20,13 @@ guard let parser = parsers[chosen] else {
 /// Read by the C callback, which can capture nothing.
 nonisolated(unsafe) let parse: ([UInt8]) -> Void = parser
 
+/// What libFuzzer calls with each input; its library wants it by this name.
+@_cdecl("LLVMFuzzerTestOneInput")
+func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    parse(Array(UnsafeBufferPointer(start: bytes, count: count)))
+    return 0
+}
+
 var count = CommandLine.argc
 var arguments = CommandLine.unsafeArgv
-exit(
-    runDriver(&count, &arguments) { bytes, count in
-        parse(Array(UnsafeBufferPointer(start: bytes, count: count)))
-        return 0
-    })
+exit(runDriver(&count, &arguments, testOneInput))

@@ -1,0 +1,1 @@
+../../../../Sources/Local/LocalNode/DNS/DNSMessage.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Proxy/ProxyCore/OrigProto/HTTP1ToHTTP2.swift

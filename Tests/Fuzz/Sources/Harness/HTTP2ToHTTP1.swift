@@ -1,0 +1,1 @@
+../../../../Sources/Proxy/ProxyCore/OrigProto/HTTP2ToHTTP1.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Viz/MetricsAPI/HTTP/LabelPattern.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Proxy/ProxyCore/OrigProto/OrigProto.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Viz/RollupStore/ScrapeRecord.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Viz/MetricsAPI/Stats/StatError.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Viz/Tap/Doors/TapPath.swift
