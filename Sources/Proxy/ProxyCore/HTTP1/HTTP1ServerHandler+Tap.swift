@@ -14,20 +14,14 @@ extension HTTP1ServerHandler {
             tapSource = source
         }
         let received = input
-        func write(_ range: Range<Int>, _ buffer: inout ByteBuffer) {
-            let slice = received.getSlice(at: received.readerIndex + range.lowerBound, length: range.count)
-            if let slice { buffer.writeImmutableBuffer(slice) }
-        }
         let target = targetParts()
         let flow = TapFlow(
             source: source, destination: endpoint.tapDestination, route: exchange.routed?.route.tapRoute)
         let (methodText, authority, head) = (parser.methodText, parser.authority, parser.headBytes)
         let leading = parser.leadingBytes
         return taps.begin(on: flow) { request in
-            request.setMethod { write(methodText, &$0) }
-            request.setScheme { write(target.scheme, &$0) }
-            request.setAuthority { write(authority, &$0) }
-            request.setPath { write(target.path, &$0) }
+            request.borrow(
+                received, method: methodText, scheme: target.scheme, authority: authority, target: target.path)
         } fields: {
             TapFields(head: received, from: leading, to: head)
         }

@@ -6,6 +6,7 @@ package final class LoopTaps {
     package private(set) var isTapped = false
     private var subscriptions: [TapSubscription] = []
     private var request = TapRequest()
+    private let scratch = TapScratch()
 
     package init() {}
 
@@ -27,14 +28,16 @@ package final class LoopTaps {
     ) -> TapExchange? {
         request.begin()
         fill(&request)
-        let now = NIODeadline.now().uptimeNanoseconds
+        defer { request.end() }
+        var now: UInt64 = 0
         var takers: [TapExchange.Taker] = []
         for subscription in subscriptions where subscription.interest.match.matches(request, on: flow) {
+            if now == 0 { now = NIODeadline.now().uptimeNanoseconds }
             guard let stream = subscription.admit(atNanoseconds: now) else { continue }
             takers.append(TapExchange.Taker(subscription: subscription, stream: stream))
         }
         guard !takers.isEmpty else { return nil }
-        let exchange = TapExchange(flow: flow, takers: takers, startedAt: now)
+        let exchange = TapExchange(flow: flow, takers: takers, startedAt: now, scratch: scratch)
         exchange.began(request, fields: exchange.wantsHeaders ? fields() : nil)
         return exchange
     }

@@ -8,8 +8,9 @@ package final class TapExchange {
     /// Whether a tap wants to see headers and trailers.
     package let wantsHeaders: Bool
 
-    private let flow: TapFlow
+    private let prefix: ByteBuffer
     private let takers: [Taker]
+    private let scratch: TapScratch
     private let startedAt: UInt64
     private var respondedAt: UInt64?
     private var responseBytes: UInt64 = 0
@@ -29,10 +30,12 @@ package final class TapExchange {
         case reset(code: UInt32)
     }
 
-    init(flow: TapFlow, takers: [Taker], startedAt: UInt64) {
-        self.flow = flow
+    /// - Parameter scratch: lent by the loop; empty between events.
+    init(flow: TapFlow, takers: [Taker], startedAt: UInt64, scratch: TapScratch) {
+        prefix = flow.source.prefix(to: flow.destination, under: flow.route)
         self.takers = takers
         self.startedAt = startedAt
+        self.scratch = scratch
         wantsHeaders = takers.contains { $0.subscription.interest.wantsHeaders }
     }
 
@@ -40,26 +43,38 @@ package final class TapExchange {
 
     /// The request's head.
     func began(_ request: borrowing TapRequest, fields: TapFields?) {
-        var head = ByteBuffer()
-        var method = ByteBuffer()
-        if let number = TapMethods.number(request) {
-            ProtoBytes.writePresent(number, field: 1, to: &method)
-        } else {
-            ProtoBytes.writePresent(text: request.slice(request.method), field: 2, to: &method)
-        }
-        ProtoBytes.write(message: method, field: 2, to: &head)
-        if !request.scheme.isEmpty {
-            var scheme = ByteBuffer()
-            if request.equals(request.scheme, "http") || request.equals(request.scheme, "https") {
-                ProtoBytes.writePresent(UInt64(request.scheme.count - 4), field: 1, to: &scheme)
-            } else {
-                ProtoBytes.writePresent(text: request.slice(request.scheme), field: 2, to: &scheme)
+        for taker in takers {
+            send(to: taker, part: 1, isLast: false) { buffer in
+                Self.write(method: request, to: &buffer)
+                Self.write(scheme: request, to: &buffer)
+                ProtoBytes.write(text: request.slice(request.authority), field: 4, to: &buffer)
+                ProtoBytes.write(text: request.slice(request.path), field: 5, to: &buffer)
+                taker.write(fields, field: 6, to: &buffer)
             }
-            ProtoBytes.write(message: scheme, field: 3, to: &head)
         }
-        ProtoBytes.write(text: request.slice(request.authority), field: 4, to: &head)
-        ProtoBytes.write(text: request.slice(request.path), field: 5, to: &head)
-        send(head, part: 1, fields: fields, fieldsAt: 6, isLast: false)
+    }
+
+    private static func write(method request: borrowing TapRequest, to buffer: inout ByteBuffer) {
+        let number = TapMethods.number(request)
+        ProtoBytes.nest(2, in: &buffer) { buffer in
+            if let number {
+                ProtoBytes.writePresent(number, field: 1, to: &buffer)
+            } else {
+                ProtoBytes.writePresent(text: request.slice(request.method), field: 2, to: &buffer)
+            }
+        }
+    }
+
+    private static func write(scheme request: borrowing TapRequest, to buffer: inout ByteBuffer) {
+        guard !request.scheme.isEmpty else { return }
+        let isRegistered = request.equals(request.scheme, "http") || request.equals(request.scheme, "https")
+        ProtoBytes.nest(3, in: &buffer) { buffer in
+            if isRegistered {
+                ProtoBytes.writePresent(UInt64(request.scheme.count - 4), field: 1, to: &buffer)
+            } else {
+                ProtoBytes.writePresent(text: request.slice(request.scheme), field: 2, to: &buffer)
+            }
+        }
     }
 
     /// The final response's head. Later ones are ignored: a proxy's own answer may follow an attempt.
@@ -67,10 +82,13 @@ package final class TapExchange {
         guard respondedAt == nil, !isEnded else { return }
         let now = NIODeadline.now().uptimeNanoseconds
         respondedAt = now
-        var event = ByteBuffer()
-        ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &event)
-        ProtoBytes.write(UInt64(clamping: status), field: 3, to: &event)
-        send(event, part: 2, fields: fields, fieldsAt: 4, isLast: false)
+        for taker in takers {
+            send(to: taker, part: 2, isLast: false) { buffer in
+                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &buffer)
+                ProtoBytes.write(UInt64(clamping: status), field: 3, to: &buffer)
+                taker.write(fields, field: 4, to: &buffer)
+            }
+        }
     }
 
     /// Bytes of the response's body.
@@ -81,39 +99,51 @@ package final class TapExchange {
         guard !isEnded else { return }
         isEnded = true
         let now = NIODeadline.now().uptimeNanoseconds
-        var event = ByteBuffer()
-        ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &event)
-        if let respondedAt { ProtoBytes.write(nanoseconds: now &- respondedAt, field: 3, to: &event) }
-        ProtoBytes.write(responseBytes, field: 4, to: &event)
-        var eos = ByteBuffer()
-        switch end {
-        case .plain: break
-        case .grpc(let status): ProtoBytes.writePresent(UInt64(clamping: status), field: 1, to: &eos)
-        case .reset(let code): ProtoBytes.writePresent(UInt64(code), field: 2, to: &eos)
+        for taker in takers {
+            send(to: taker, part: 3, isLast: true) { buffer in
+                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &buffer)
+                if let respondedAt { ProtoBytes.write(nanoseconds: now &- respondedAt, field: 3, to: &buffer) }
+                ProtoBytes.write(responseBytes, field: 4, to: &buffer)
+                ProtoBytes.nestShort(5, in: &buffer) { buffer in
+                    switch end {
+                    case .plain: break
+                    case .grpc(let status): ProtoBytes.writePresent(UInt64(clamping: status), field: 1, to: &buffer)
+                    case .reset(let code): ProtoBytes.writePresent(UInt64(code), field: 2, to: &buffer)
+                    }
+                }
+                taker.write(trailers, field: 6, to: &buffer)
+            }
         }
-        ProtoBytes.write(message: eos, field: 5, to: &event)
-        send(event, part: 3, fields: trailers, fieldsAt: 6, isLast: true)
     }
 
     /// - Parameters:
-    ///   - body: the part's fields without its id.
     ///   - part: 1 for the request's head, 2 for the response's, 3 for the end.
-    private func send(_ body: ByteBuffer, part: UInt64, fields: TapFields?, fieldsAt: UInt64, isLast: Bool) {
-        for taker in takers {
-            var id = ByteBuffer()
-            ProtoBytes.write(UInt64(taker.subscription.base), field: 1, to: &id)
-            ProtoBytes.write(taker.stream, field: 2, to: &id)
-            var message = ByteBuffer()
-            ProtoBytes.write(message: id, field: 1, to: &message)
-            message.writeImmutableBuffer(body)
-            if let fields, taker.subscription.interest.wantsHeaders {
-                ProtoBytes.write(message: fields.encoded, field: fieldsAt, to: &message)
+    ///   - write: the part's fields without its id.
+    @inline(__always)
+    private func send(to taker: Taker, part: UInt8, isLast: Bool, _ write: (inout ByteBuffer) -> Void) {
+        scratch.bytes.clear()
+        ProtoBytes.nest(3, in: &scratch.bytes) { buffer in
+            ProtoBytes.nest(part, in: &buffer) { buffer in
+                ProtoBytes.nestShort(1, in: &buffer) { buffer in
+                    ProtoBytes.write(UInt64(taker.subscription.base), field: 1, to: &buffer)
+                    ProtoBytes.write(taker.stream, field: 2, to: &buffer)
+                }
+                write(&buffer)
             }
-            var http = ByteBuffer()
-            ProtoBytes.write(message: message, field: part, to: &http)
-            var event = ByteBuffer()
-            ProtoBytes.write(message: http, field: 3, to: &event)
-            taker.subscription.offer(flow, event, isLast: isLast)
         }
+        taker.subscription.offer(prefix, scratch.bytes, isLast: isLast)
+    }
+}
+
+/// Where events are encoded, one after another: kept by its loop, so that no event allocates.
+final class TapScratch {
+    var bytes = ByteBuffer()
+}
+
+extension TapExchange.Taker {
+    /// Headers or trailers, for who wants them.
+    fileprivate func write(_ fields: TapFields?, field: UInt64, to buffer: inout ByteBuffer) {
+        guard let fields, subscription.interest.wantsHeaders else { return }
+        ProtoBytes.write(message: fields.encoded, field: field, to: &buffer)
     }
 }

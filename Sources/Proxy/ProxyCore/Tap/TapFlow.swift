@@ -7,6 +7,8 @@ package final class TapSource {
     package let address: TapAddress
     /// `source`, `source_meta` and `proxy_direction` of a `TapEvent`.
     let encoded: ByteBuffer
+    /// What was asked for last: a connection's requests mostly go one way.
+    private var lastPrefix: (destination: TapDestination, route: TapRoute?, bytes: ByteBuffer)?
 
     /// - Parameters:
     ///   - direction: which side of the workload sees the requests.
@@ -18,6 +20,16 @@ package final class TapSource {
         bytes.write(labels: labels, field: 5)
         ProtoBytes.write(direction == .inbound ? 1 : 2, field: 6, to: &bytes)
         encoded = bytes
+    }
+
+    /// All that the events of a request to this endpoint under this route begin with.
+    func prefix(to destination: TapDestination, under route: TapRoute?) -> ByteBuffer {
+        if let lastPrefix, lastPrefix.destination === destination, lastPrefix.route === route { return lastPrefix.bytes }
+        var bytes = encoded
+        bytes.writeImmutableBuffer(destination.encoded)
+        if let route { bytes.writeImmutableBuffer(route.encoded) }
+        lastPrefix = (destination, route, bytes)
+        return bytes
     }
 }
 

@@ -5,6 +5,8 @@ package import NIOCore
 /// Filled by the protocol handlers and only when somebody taps. `begin` first, then the parts in any order.
 package struct TapRequest: ~Copyable {
     private var bytes = ByteBuffer()
+    /// The buffer that is used again, while `bytes` is somebody else's.
+    private var own: ByteBuffer?
     package private(set) var method: Range<Int> = 0..<0
     /// Empty when the request names none.
     package private(set) var scheme: Range<Int> = 0..<0
@@ -21,6 +23,25 @@ package struct TapRequest: ~Copyable {
         scheme = 0..<0
         authority = 0..<0
         path = 0..<0
+    }
+
+    /// Takes every part out of a buffer that holds the head as it came: nothing is copied.
+    ///
+    /// - Parameter head: kept until `end`; ranges count from its first readable byte.
+    package mutating func borrow(
+        _ head: ByteBuffer, method: Range<Int>, scheme: Range<Int>, authority: Range<Int>, target: Range<Int>
+    ) {
+        if own == nil { own = bytes }
+        bytes = head
+        (self.method, self.scheme, self.authority) = (method, scheme, authority)
+        path = target.lowerBound..<Self.end(of: target, in: bytes)
+    }
+
+    /// Gives back what was borrowed.
+    package mutating func end() {
+        guard let own else { return }
+        bytes = own
+        self.own = nil
     }
 
     /// Takes one part; `write` appends its bytes to the buffer.

@@ -55,7 +55,10 @@ package final class TapSubscription: Sendable {
     }
 
     private struct State {
+        /// Full chunks, the oldest first.
         var chunks = CircularBuffer<Chunk>()
+        /// The one that events are added to.
+        var tail = Chunk()
         var bufferedEvents = 0
         var bufferedBytes = 0
         var taken: UInt64 = 0
@@ -115,12 +118,12 @@ package final class TapSubscription: Sendable {
 
     /// Adds one event: what it shares with others, its own part of a `TapEvent`, and what was lost before it.
     /// - Parameter isLast: the request's last event.
-    func offer(_ flow: TapFlow, _ event: ByteBuffer, isLast: Bool) {
+    func offer(_ prefix: ByteBuffer, _ event: ByteBuffer, isLast: Bool) {
         let isDue = state.withLock { state in
             if isLast { state.open -= 1 }
             guard !state.isCancelled else { return false }
             if state.bufferedEvents < 2 * Self.bufferedEventsMax, state.bufferedBytes < 2 * Self.bufferedBytesMax {
-                append(&state, flow, event)
+                append(&state, prefix, event)
             } else {
                 state.losses.droppedEvents += 1
             }
@@ -130,33 +133,25 @@ package final class TapSubscription: Sendable {
         if isDue { wake() }
     }
 
-    private func append(_ state: inout State, _ flow: TapFlow?, _ event: ByteBuffer) {
-        var losses = ByteBuffer()
+    private func append(_ state: inout State, _ prefix: ByteBuffer, _ event: ByteBuffer) {
+        if state.tail.bytes.readableBytes >= Self.chunkBytes {
+            state.chunks.append(state.tail)
+            state.tail = Chunk()
+        }
+        if state.tail.eventCount == 0 { state.tail.bytes.reserveCapacity(Self.chunkBytes) }
+        let before = state.tail.bytes.readableBytes
+        // gRPC's frame: not compressed, then the length.
+        state.tail.bytes.writeMultipleIntegers(UInt8(0), UInt32(prefix.readableBytes + event.readableBytes))
+        state.tail.bytes.writeImmutableBuffer(prefix)
+        state.tail.bytes.writeImmutableBuffer(event)
         if state.losses != state.reportedLosses {
             state.reportedLosses = state.losses
-            state.losses.write(to: &losses)
+            state.losses.write(to: &state.tail.bytes)
+            state.tail.bytes.setInteger(UInt32(state.tail.bytes.readableBytes - before - 5), at: before + 1)
         }
-        if state.chunks.last.map({ $0.bytes.readableBytes >= Self.chunkBytes }) ?? true {
-            state.chunks.append(Chunk())
-        }
-        let empty = ByteBuffer()
-        let (source, destination) = (flow?.source.encoded ?? empty, flow?.destination.encoded ?? empty)
-        let route = flow?.route?.encoded ?? empty
-        let length =
-            source.readableBytes + destination.readableBytes + route.readableBytes + event.readableBytes
-            + losses.readableBytes
-        let index = state.chunks.index(before: state.chunks.endIndex)
-        // gRPC's frame: not compressed, then the length.
-        state.chunks[index].bytes.writeInteger(UInt8(0))
-        state.chunks[index].bytes.writeInteger(UInt32(length))
-        state.chunks[index].bytes.writeImmutableBuffer(source)
-        state.chunks[index].bytes.writeImmutableBuffer(destination)
-        state.chunks[index].bytes.writeImmutableBuffer(route)
-        state.chunks[index].bytes.writeImmutableBuffer(event)
-        state.chunks[index].bytes.writeImmutableBuffer(losses)
-        state.chunks[index].eventCount += 1
+        state.tail.eventCount += 1
         state.bufferedEvents += 1
-        state.bufferedBytes += length
+        state.bufferedBytes += state.tail.bytes.readableBytes - before
     }
 
     // MARK: The reader's side
@@ -174,9 +169,13 @@ package final class TapSubscription: Sendable {
     func take() -> Next {
         state.withLock { state in
             state.isWakeUpDue = false
+            if state.chunks.isEmpty, state.tail.eventCount > 0 {
+                state.chunks.append(state.tail)
+                state.tail = Chunk()
+            }
             if let chunk = state.chunks.popFirst() {
                 state.bufferedEvents -= chunk.eventCount
-                state.bufferedBytes -= chunk.bytes.readableBytes - 5 * chunk.eventCount
+                state.bufferedBytes -= chunk.bytes.readableBytes
                 return .bytes(chunk.bytes)
             }
             return isFull(state) && state.open == 0 ? .finished(state.losses) : .nothing
@@ -189,7 +188,7 @@ package final class TapSubscription: Sendable {
         guard interest.windowNanoseconds != nil else { return }
         state.withLock { state in
             guard state.losses != state.reportedLosses, !state.isCancelled else { return }
-            append(&state, nil, ByteBuffer())
+            append(&state, ByteBuffer(), ByteBuffer())
         }
     }
 
@@ -205,6 +204,7 @@ package final class TapSubscription: Sendable {
         state.withLock { state in
             state.isCancelled = true
             state.chunks.removeAll()
+            state.tail = Chunk()
         }
     }
 
@@ -217,10 +217,10 @@ extension TapLosses {
     static let field: UInt64 = 1_000
 
     fileprivate func write(to buffer: inout ByteBuffer) {
-        var message = ByteBuffer()
-        ProtoBytes.write(limited, field: 1, to: &message)
-        ProtoBytes.write(droppedRequests, field: 2, to: &message)
-        ProtoBytes.write(droppedEvents, field: 3, to: &message)
-        ProtoBytes.write(message: message, field: Self.field, to: &buffer)
+        ProtoBytes.nestShort(Self.field, in: &buffer) { buffer in
+            ProtoBytes.write(limited, field: 1, to: &buffer)
+            ProtoBytes.write(droppedRequests, field: 2, to: &buffer)
+            ProtoBytes.write(droppedEvents, field: 3, to: &buffer)
+        }
     }
 }
