@@ -91,6 +91,21 @@ import Testing
         }
     }
 
+    @Test("A proxy that cannot be had is one gap, however often it is tried, and its length is told when it is over")
+    func gaps() async throws {
+        // Nobody listens at this address.
+        let cluster = FakeCluster([Fixtures.pod("a", ip: "127.0.0.77")])
+        let caller = Caller()
+        try await tapping(engine(cluster, port: 9), try question(), caller) {
+            try await eventually("the gap") { caller.losses.gaps == 1 }
+            // Long enough for further attempts: the first pauses are fractions of a second.
+            try await Task.sleep(for: .seconds(1))
+            cluster.set([])
+            try await eventually("its length") { caller.losses.unseenMs >= 1_000 }
+            #expect(caller.losses.gaps == 1)
+        }
+    }
+
     @Test("The failing requests are found by the filter alone, and the others are counted")
     func filters() async throws {
         try await FakeProxy.run(["127.0.0.2"]) { proxies, port in

@@ -1,5 +1,6 @@
 import Foundation
 import MeshAPI
+import MeshKubernetes
 import MeshModel
 import SwiftProtobuf
 import Tap
@@ -67,6 +68,18 @@ import Testing
         #expect(table.take(Fixtures.exchange(9, grpc: 2)[2]).count == 2)
     }
 
+    @Test("A tap that runs for long remembers no more than one that has just begun")
+    func forgets() throws {
+        var table = ExchangeTable(try ResponseFilter(.with { $0.grpcCodes = [2] }))
+        _ = table.take(Fixtures.exchange(1_000_000)[0])
+        for stream in 0..<UInt64(5 * ExchangeTable.slack) {
+            for event in Fixtures.exchange(stream, grpc: 0) { #expect(table.take(event).isEmpty) }
+        }
+        #expect(table.orderCount <= ExchangeTable.slack + 4)
+        #expect(table.droppedCount == 0)
+        #expect(table.take(Fixtures.exchange(1_000_000, grpc: 2)[2]).count == 2, "the one that waits is still known")
+    }
+
     @Test("Without a filter everything passes at once, and open exchanges are known")
     func open() {
         var table = ExchangeTable(.none)
@@ -102,6 +115,16 @@ import Testing
         #expect(event.destinationMeta.labels["serviceaccount"] == "sa")
         #expect(event.hasRouteMeta)
         #expect(event.http.requestInit.id.stream == 3)
+    }
+
+    @Test("A node is known by its pods, and a pod on its network does not take its name")
+    func nodes() {
+        var pod = Fixtures.pod("host-1", ip: "10.0.0.9")
+        pod.status?.hostIP = "10.0.0.9"
+        pod.spec?.nodeName = "worker"
+        let directory = PodDirectory(Fixtures.index([pod, Fixtures.pod("web-1", ip: "10.0.0.1")]))
+        #expect(directory.labels(ip: "10.0.0.9") == ["node": "worker"])
+        #expect(directory.labels(ip: "10.0.0.1")["pod"] == "web-1")
     }
 
     @Test("Outbound, discovery named the destination already; a shared address names nobody")

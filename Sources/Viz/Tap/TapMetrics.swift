@@ -27,6 +27,9 @@ enum TapMetrics {
             "tap_dropped_events_total", "Events of shown requests that were lost.", .counter, counts.droppedEvents)
         family("tap_cut_requests_total", "Shown requests whose end was not seen.", .counter, counts.cut)
         family("tap_gaps_total", "Times that a proxy could not be observed, or no longer.", .counter, counts.gaps)
+        family(
+            "tap_unseen_milliseconds_total", "Time that proxies could not be observed, over the gaps that are over.", .counter,
+            counts.unseenMilliseconds)
         writer.family("tap_refusals_total", help: "Questions refused, by why.", type: .counter)
         let refusals = totals.refusals
         for kind in TapRefusal.Kind.allCases {

@@ -79,11 +79,14 @@ public nonisolated struct Linkerd2_Tap_Live_Losses: Sendable {
   /// Requests not shown because their response did not pass the filter.
   public var filtered: UInt64 = 0
 
-  /// Times that a proxy's stream broke: what passed meanwhile is not counted anywhere.
+  /// Times that a proxy's stream broke or could not be had: what passed meanwhile is not counted anywhere.
   public var gaps: UInt64 = 0
 
   /// Requests shown whose end was not seen, because their proxy's stream broke.
   public var cut: UInt64 = 0
+
+  /// How long proxies could not be observed, added up over the gaps that are over.
+  public var unseenMs: UInt64 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -249,7 +252,7 @@ nonisolated extension Linkerd2_Tap_Live_EventExtension: SwiftProtobuf.Message, S
 
 nonisolated extension Linkerd2_Tap_Live_Losses: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Losses"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}limited\0\u{3}dropped_requests\0\u{3}dropped_events\0\u{1}filtered\0\u{1}gaps\0\u{1}cut\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}limited\0\u{3}dropped_requests\0\u{3}dropped_events\0\u{1}filtered\0\u{1}gaps\0\u{1}cut\0\u{3}unseen_ms\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -263,6 +266,7 @@ nonisolated extension Linkerd2_Tap_Live_Losses: SwiftProtobuf.Message, SwiftProt
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.filtered) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.gaps) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.cut) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.unseenMs) }()
       default: break
       }
     }
@@ -287,6 +291,9 @@ nonisolated extension Linkerd2_Tap_Live_Losses: SwiftProtobuf.Message, SwiftProt
     if self.cut != 0 {
       try visitor.visitSingularUInt64Field(value: self.cut, fieldNumber: 6)
     }
+    if self.unseenMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.unseenMs, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -297,6 +304,7 @@ nonisolated extension Linkerd2_Tap_Live_Losses: SwiftProtobuf.Message, SwiftProt
     if lhs.filtered != rhs.filtered {return false}
     if lhs.gaps != rhs.gaps {return false}
     if lhs.cut != rhs.cut {return false}
+    if lhs.unseenMs != rhs.unseenMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

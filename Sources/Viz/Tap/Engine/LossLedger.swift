@@ -16,6 +16,7 @@ package struct TapCounts: Sendable, Equatable {
     package var filtered: UInt64 = 0
     package var gaps: UInt64 = 0
     package var cut: UInt64 = 0
+    package var unseenMilliseconds: UInt64 = 0
 
     package init() {}
 
@@ -28,6 +29,7 @@ package struct TapCounts: Sendable, Equatable {
             $0.filtered = filtered
             $0.gaps = gaps
             $0.cut = cut
+            $0.unseenMs = unseenMilliseconds
         }
     }
 
@@ -41,6 +43,7 @@ package struct TapCounts: Sendable, Equatable {
         left.filtered &+= right.filtered
         left.gaps &+= right.gaps
         left.cut &+= right.cut
+        left.unseenMilliseconds &+= right.unseenMilliseconds
     }
 
     /// What was counted since `earlier`.
@@ -54,6 +57,7 @@ package struct TapCounts: Sendable, Equatable {
         result.filtered = later.filtered &- earlier.filtered
         result.gaps = later.gaps &- earlier.gaps
         result.cut = later.cut &- earlier.cut
+        result.unseenMilliseconds = later.unseenMilliseconds &- earlier.unseenMilliseconds
         return result
     }
 }

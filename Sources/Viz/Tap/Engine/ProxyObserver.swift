@@ -8,6 +8,7 @@ import Logging
 import MeshAPI
 import MeshGRPC
 import SwiftProtobuf
+import Synchronization
 
 /// What all observers of one tap share.
 struct TapRun: Sendable {
@@ -27,15 +28,29 @@ struct ProxyObserver: Sendable {
     static let pauseFirst: Duration = .milliseconds(200)
     static let pauseMax: Duration = .seconds(10)
 
+    /// Bytes that one proxy may send before somebody reads them: the library's 8 MB, for each of many proxies, would be
+    /// memory that a caller who stands still could fill. Each small frame keeps the buffer that it was read into, so that
+    /// what waits takes several times these bytes.
+    static let windowBytes = 16_384
+
     let run: TapRun
     let target: TapTarget
     let rate: ObserveRate
+    private let gap = ObservationGap()
+
+    init(run: TapRun, target: TapTarget, rate: ObserveRate) {
+        self.run = run
+        self.target = target
+        self.rate = rate
+    }
 
     private typealias Client = Io_Linkerd_Proxy_Tap_Tap.Client<HTTP2ClientTransport.Posix>
 
     /// Observes until cancelled.
     func observe() async {
         var pause = Self.pauseFirst
+        // What is still open when the pod goes away is a gap that is over.
+        defer { gap.end(run.ledger) }
         while !Task.isCancelled {
             let began = ContinuousClock.now
             do {
@@ -44,7 +59,7 @@ struct ProxyObserver: Sendable {
                 }
             } catch {
                 if Task.isCancelled { return }
-                run.ledger.add { $0.gaps += 1 }
+                gap.begin(run.ledger)
                 run.logger.debug(
                     "Proxy not observed", metadata: ["pod": "\(target.namespace)/\(target.pod)", "error": "\(error)"])
             }
@@ -59,7 +74,9 @@ struct ProxyObserver: Sendable {
         let port = run.tapPort
         let address: any ResolvableTarget =
             target.ip.contains(":") ? .ipv6(address: target.ip, port: port) : .ipv4(address: target.ip, port: port)
-        return try .http2NIOPosix(target: address, transportSecurity: .plaintext)
+        return try .http2NIOPosix(
+            target: address, transportSecurity: .plaintext,
+            config: .defaults { $0.http2.targetWindowSize = Self.windowBytes })
     }
 
     /// One stream after another on one connection. Proxies of ours keep a stream open; Linkerd's end it when the
@@ -100,6 +117,7 @@ struct ProxyObserver: Sendable {
 
     private func follow(_ response: StreamingClientResponse<Io_Linkerd_Proxy_Tap_TapEvent>) async throws {
         var stream = Stream(table: ExchangeTable(run.question.filter))
+        if case .success = response.accepted { gap.end(run.ledger) }
         run.totals.observers(1)
         // Shown requests whose ends will never come now.
         defer {
@@ -159,6 +177,29 @@ struct ProxyObserver: Sendable {
             $0.filtered += now.filtered - before.filtered
             $0.droppedRequests += now.dropped - before.dropped
         }
+    }
+}
+
+/// The time that one proxy is not observed, from the break to the next stream. Attempts in between are no gaps of their own.
+private final class ObservationGap: Sendable {
+    private let since = Mutex<ContinuousClock.Instant?>(nil)
+
+    func begin(_ ledger: LossLedger) {
+        let isNew = since.withLock { since in
+            defer { since = since ?? .now }
+            return since == nil
+        }
+        if isNew { ledger.add { $0.gaps += 1 } }
+    }
+
+    func end(_ ledger: LossLedger) {
+        let begun = since.withLock { since in
+            defer { since = nil }
+            return since
+        }
+        guard let begun else { return }
+        let length = (ContinuousClock.now - begun) / .milliseconds(1)
+        ledger.add { $0.unseenMilliseconds += UInt64(max(1, length)) }
     }
 }
 

@@ -10,6 +10,12 @@ package struct ExchangeTable: Sendable {
     /// Exchanges that may wait for the filter at once; one more pushes out the oldest, which counts as dropped.
     package static let waitingMax = 10_000
 
+    /// Decided exchanges that the order may hold besides twice the waiting ones.
+    package static let slack = 1_024
+
+    /// Exchanges remembered in their order, decided ones included.
+    package var orderCount: Int { order.count }
+
     private enum State {
         /// Shown from the start, or since the filter said so.
         case shown
@@ -67,8 +73,17 @@ package struct ExchangeTable: Sendable {
         if case .waiting? = states[stream] {
             order.append(stream)
             evictOldest()
+            if order.count - firstInOrder > 2 * waitingCount + Self.slack { forgetDecided() }
         }
         return shown
+    }
+
+    /// Leaves out what does not wait any more: without it the list would grow for as long as the tap lives.
+    private mutating func forgetDecided() {
+        order = order[firstInOrder...].filter { stream in
+            if case .waiting? = states[stream] { true } else { false }
+        }
+        firstInOrder = 0
     }
 
     private mutating func decide(

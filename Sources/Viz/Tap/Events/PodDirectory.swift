@@ -1,22 +1,29 @@
 // Who is behind an address: the labels that events get. Pure: from one picture of the cluster.
 
+import MeshKubernetes
 package import MetricsAPI
 import MeshRollup
 
-/// Pods by their address.
+/// Pods and nodes by their address.
 package struct PodDirectory: Sendable {
     private let labels: [String: [String: String]]
 
-    /// Addresses that several running pods share (the host's network) name nobody.
+    /// A node is known by the pods that run on it; its address is never a pod's, even if a pod on the host's network has it.
+    /// Other addresses that several running pods share name nobody.
     package init(_ index: ClusterIndex) {
         var found: [String: [PodFacts]] = [:]
         for pod in index.pods where !pod.ip.isEmpty && (pod.phase == "Running" || pod.phase == "Pending") {
             found[pod.ip, default: []].append(pod)
         }
-        labels = found.compactMapValues { $0.count == 1 ? Self.labels($0[0]) : nil }
+        var labels = found.compactMapValues { $0.count == 1 ? Self.labels($0[0]) : nil }
+        for pod in index.pods {
+            guard let ip = pod.pod.status?.hostIP, !ip.isEmpty, let node = pod.pod.spec?.nodeName else { continue }
+            labels[ip] = ["node": node]
+        }
+        self.labels = labels
     }
 
-    /// The pod's labels in the vocabulary of metrics; none for a stranger.
+    /// The pod's labels in the vocabulary of metrics, a node's name, or none for a stranger.
     package func labels(ip: String) -> [String: String] { labels[ip] ?? [:] }
 
     private static func labels(_ pod: PodFacts) -> [String: String] {
