@@ -62,6 +62,17 @@ import Testing
         return try TapRecorder(path: folder + "/r", header: header, masks: masks, bytesMax: bytesMax, filesMax: filesMax)
     }
 
+    /// Everything of a recording, in order.
+    private func read(_ name: String = "r") throws -> (recorded: [TapRecorded], times: [Int64], badLines: Int, header: TapRecordingHeader) {
+        let reader = try TapReader(path: "\(folder)/\(name)")
+        var (recorded, times): ([TapRecorded], [Int64]) = ([], [])
+        while let (at, one) = try reader.next() {
+            recorded.append(one)
+            times.append(at)
+        }
+        return (recorded, times, reader.badLines, reader.header)
+    }
+
     private func text(_ name: String = "r") throws -> String { try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8) }
 
     @Test("What is recorded is what is replayed")
@@ -69,10 +80,10 @@ import Testing
         let recorder = try recorder()
         for (index, entry) in TapFixtures.all.enumerated() { try recorder.add(entry, atMilliseconds: Int64(index)) }
         try recorder.close()
-        let read = try TapReader.entries(try text())
+        let read = try read()
         #expect(read.header.resource == "ns/emojivoto")
-        #expect(read.entries.map(\.entry) == TapFixtures.all)
-        #expect(read.entries.map(\.atMilliseconds) == (0..<8).map(Int64.init))
+        #expect(read.recorded == TapFixtures.all.map(TapRecorded.entry))
+        #expect(read.times == (0..<8).map(Int64.init))
         #expect(read.badLines == 0)
         let mode = try FileManager.default.attributesOfItem(atPath: folder + "/r")[.posixPermissions] as? Int
         #expect(mode == 0o600)
@@ -84,11 +95,32 @@ import Testing
         let recorder = try recorder()
         for entry in TapFixtures.all { try recorder.add(entry, atMilliseconds: 0) }
         try recorder.close()
-        let read = try TapReader.entries(String(try text().dropLast(30)))
-        #expect(read.entries.count == 7)
+        try String(try text().dropLast(30)).write(toFile: folder + "/cut", atomically: true, encoding: .utf8)
+        let read = try read("cut")
+        #expect(read.recorded.count == 7)
         #expect(read.badLines == 1)
-        #expect(throws: ArgumentMistake.self) { try TapReader.entries("hello\n") }
-        #expect(throws: ArgumentMistake.self) { try TapReader.entries("{\"format\":\"linkerd-tap\",\"version\":9}\n") }
+        for wrong in ["", "hello\n", "{\"format\":\"linkerd-tap\",\"version\":9}\n"] {
+            try wrong.write(toFile: folder + "/wrong", atomically: true, encoding: .utf8)
+            #expect(throws: ArgumentMistake.self) { try TapReader(path: folder + "/wrong") }
+        }
+        #expect(throws: ArgumentMistake.self) { try TapReader(path: folder + "/nowhere") }
+        try FileManager.default.removeItem(atPath: folder)
+    }
+
+    @Test("A recording longer than one piece is read line by line, and says what was not shown where it was")
+    func long() throws {
+        let recorder = try recorder()
+        var loss = TapLoss()
+        loss.cut = 2
+        loss.interruption = TapInterruption(began: Date(timeIntervalSince1970: 1_760_000_000), length: .milliseconds(12_345))
+        for at in 0..<2_000 { try recorder.add(TapFixtures.all[at % 8], atMilliseconds: Int64(at)) }
+        try recorder.add(loss, atMilliseconds: 2_000)
+        try recorder.add(TapFixtures.outbound, atMilliseconds: 2_001)
+        try recorder.close()
+        let read = try read()
+        #expect(read.times == (0...2_001).map(Int64.init))
+        #expect(read.recorded[2_000] == .loss(loss))
+        #expect(read.badLines == 0)
         try FileManager.default.removeItem(atPath: folder)
     }
 
@@ -110,7 +142,7 @@ import Testing
         try recorder.close()
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
         #expect(names.count == 2)
-        for name in names { #expect(try TapReader.entries(try text(name)).entries.isEmpty == false) }
+        for name in names { #expect(try read(name).recorded.isEmpty == false) }
         #expect(throws: ArgumentMistake.self) {
             try TapRecorder(
                 path: folder + "/" + names[0],

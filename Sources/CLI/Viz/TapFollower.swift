@@ -1,6 +1,7 @@
 // The CLI's way to live events: the aggregated Kubernetes API where there is one, else the tap pod's plain gRPC
 // door through a port-forward. When a stream breaks it is opened again, with growing pauses, and the user is told.
 
+import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
@@ -15,7 +16,16 @@ import Synchronization
 /// Why there are no events.
 package struct TapFailure: Error, CustomStringConvertible, Equatable {
     /// Whether another try, or the other way, might do better.
-    enum Kind: Equatable { case refused, absent, broken }
+    enum Kind: Equatable {
+        /// No, and no later try will.
+        case refused
+        /// Not now: nothing to tap, or a service that has just begun. Said at once, but a tap that ran already waits for it.
+        case unready
+        /// There is no such API; the other door may be open.
+        case absent
+        /// The stream broke, or nobody answers.
+        case broken
+    }
 
     let kind: Kind
     package let description: String
@@ -35,34 +45,34 @@ struct TapFollower: Sendable {
     let client: KubernetesClient
     let vizNamespace: String?
     let logger: Logger
-    /// Told of interruptions, for the user.
-    let notice: @Sendable (String) -> Void
 
-    /// Follows until `sink` throws or the task is cancelled.
+    /// What becomes of the stream.
+    enum Change: Sendable {
+        case started
+        case broke(String)
+        case resumed(TapInterruption)
+    }
+
+    /// Follows until `sink` throws or the task is cancelled. A stream that breaks is asked for again, for as long as it takes.
     ///
-    /// - Parameter onStart: called when the first stream is open.
+    /// - Parameter onChange: called when the first stream is open, when one breaks, and when another is open after it.
     /// - Throws: `TapFailure` when the tap is refused or cannot be had at all; what `sink` throws.
     func follow(
-        _ call: TapCall, onStart: @escaping @Sendable () -> Void = {}, sink: @escaping Sink
+        _ call: TapCall, onChange: @escaping @Sendable (Change) -> Void, sink: @escaping Sink
     ) async throws {
-        let hasStarted = Mutex(false)
-        let started: @Sendable () -> Void = {
-            let isFirst = hasStarted.withLock { value in
-                defer { value = true }
-                return !value
-            }
-            if isFirst { onStart() }
-        }
+        let history = StreamHistory()
+        let opened: @Sendable () -> Void = { onChange(history.opened()) }
         var pause = Self.pauseFirst
         while true {
             let began = ContinuousClock.now
             do {
-                try await followOnce(call, started, sink)
-                guard hasStarted.withLock({ $0 }) else { throw TapFailure(kind: .broken, description: "the tap ended") }
-                notice("tap stream ended; asking again")
+                try await followOnce(call, opened, sink)
+                guard history.hasStarted else { throw TapFailure(kind: .broken, description: "the tap ended") }
+                if history.broke() { onChange(.broke("tap stream ended; asking again")) }
             } catch let failure as TapFailure {
-                guard failure.kind == .broken, hasStarted.withLock({ $0 }) else { throw failure }
-                notice("tap stream interrupted, requests may be missing: \(failure)")
+                guard failure.kind != .refused, history.hasStarted else { throw failure }
+                // Further attempts are not told one by one.
+                if history.broke() { onChange(.broke("tap stream interrupted, asking again: \(failure)")) }
             }
             if ContinuousClock.now - began > Self.pauseMax { pause = Self.pauseFirst }
             try await Task.sleep(for: pause)
@@ -109,7 +119,7 @@ struct TapFollower: Sendable {
         if let marker = head.header("linkerd-error"), !marker.isEmpty {
             // The frame's length says nothing new.
             let message = try? Linkerd2_Viz_ApiError(serializedBytes: Array(body.dropFirst(4)))
-            return TapFailure(kind: .refused, description: message?.error ?? marker)
+            return TapFailure(kind: marker == "Bad Request" ? .refused : .unready, description: message?.error ?? marker)
         }
         // Whatever is no JSON is quoted as it is.
         let json = try? JSONValue(parsing: body)
@@ -117,6 +127,8 @@ struct TapFollower: Sendable {
         switch head.status {
         // No such API, or nobody behind it: the other door may be open.
         case 404, 502, 503, 504: return TapFailure(kind: .absent, description: text)
+        // An API server that has just begun may not know yet who is asking.
+        case 401, 429, 500: return TapFailure(kind: .unready, description: "HTTP error, status code [\(head.status)]: \(text)")
         case 403: return TapFailure(kind: .refused, description: text.isEmpty ? "403 Forbidden" : text)
         default: return TapFailure(kind: .refused, description: "HTTP error, status code [\(head.status)]: \(text)")
         }
@@ -150,13 +162,55 @@ struct TapFollower: Sendable {
             }
         } catch let error as RPCError {
             await forwarder.close()
-            let isRefusal = ![.unavailable, .cancelled, .unknown, .internalError].contains(error.code)
-            throw TapFailure(kind: isRefusal ? .refused : .broken, description: error.message)
+            throw TapFailure(kind: Self.kind(error.code), description: error.message)
         } catch {
             await forwarder.close()
             throw error
         }
         await forwarder.close()
+    }
+}
+
+extension TapFollower {
+    private static func kind(_ code: RPCError.Code) -> TapFailure.Kind {
+        switch code {
+        case .unavailable, .cancelled, .unknown, .internalError: .broken
+        case .notFound, .unauthenticated: .unready
+        default: .refused
+        }
+    }
+}
+
+/// When streams of one tap were open.
+private final class StreamHistory: Sendable {
+    private struct State {
+        var hasStarted = false
+        var brokeAt: (instant: ContinuousClock.Instant, date: Date)?
+    }
+
+    private let state = Mutex(State())
+
+    var hasStarted: Bool { state.withLock { $0.hasStarted } }
+
+    func opened() -> TapFollower.Change {
+        state.withLock { state in
+            defer {
+                state.hasStarted = true
+                state.brokeAt = nil
+            }
+            guard let brokeAt = state.brokeAt else { return .started }
+            return .resumed(TapInterruption(began: brokeAt.date, length: ContinuousClock.now - brokeAt.instant))
+        }
+    }
+
+    /// There is no stream any more.
+    /// - Returns: whether there was one before.
+    func broke() -> Bool {
+        state.withLock { state in
+            guard state.brokeAt == nil else { return false }
+            state.brokeAt = (.now, .now)
+            return true
+        }
     }
 }
 

@@ -29,7 +29,23 @@ package enum TapJSON {
         return text
     }
 
+    /// What was not shown, as an object with one member, `loss`.
+    package static func pretty(_ loss: TapLoss) -> String {
+        var text = ""
+        write(.members([("loss", node(loss))]), to: &text, depth: 0)
+        return text
+    }
+
+    /// The same on one line.
+    package static func compact(_ loss: TapLoss, extra: [(String, JSONValue)] = []) -> String {
+        var text = ""
+        write(.members(extra.map { ($0.0, .value($0.1)) } + [("loss", node(loss))]), to: &text, depth: nil)
+        return text
+    }
+
     // MARK: Shape
+
+    private static func node(_ loss: TapLoss) -> Node { .members(loss.members.map { ($0.0, .value($0.1)) }) }
 
     /// - Parameter isRecording: tells gRPC's OK from no gRPC, which Linkerd's shape cannot.
     private static func node(_ entry: TapEntry, isRecording: Bool = false) -> Node {
@@ -188,6 +204,25 @@ extension TapJSON {
                     grpcStatus: grpc, resetCode: reset, trailers: fields(part["trailers"])))
         }
         return .unknown
+    }
+
+    /// Reads a loss that `compact` or `pretty` wrote.
+    /// - Returns: `nil` when it is none.
+    package static func loss(_ value: JSONValue) -> TapLoss? {
+        guard let value = value["loss"], value.objectValue != nil else { return nil }
+        func number(_ value: JSONValue?) -> UInt64 { UInt64(clamping: value?.intValue ?? 0) }
+        var loss = TapLoss()
+        loss.limited = number(value["limited"])
+        loss.droppedRequests = number(value["droppedRequests"])
+        loss.droppedEvents = number(value["droppedEvents"])
+        loss.cut = number(value["cut"])
+        loss.gaps = number(value["gaps"])
+        loss.unseenMilliseconds = number(value["unseenMilliseconds"])
+        // A time that cannot be read is no interruption.
+        if let away = value["interruption"], let text = away["began"]?.stringValue, let began = try? Date(text, strategy: .iso8601) {
+            loss.interruption = TapInterruption(began: began, length: .milliseconds(Int64(number(away["milliseconds"]))))
+        }
+        return loss
     }
 
     private static func peer(_ value: JSONValue?) -> TapEntry.Peer? {

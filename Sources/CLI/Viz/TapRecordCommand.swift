@@ -54,7 +54,12 @@ package struct TapRecordCommand: AsyncParsableCommand {
             Terminal.say("\(mistake)")
             throw ExitCode(1)
         }
-        try await session.run { entry in
+        let reports = TapReports(onLoss: { loss in
+            Terminal.say("# \(loss.text)")
+            // A full disk is told by the next event.
+            recorder.withLock { try? $0.add(loss, atMilliseconds: Self.now) }
+        })
+        try await session.run(reports) { entry in
             try recorder.withLock { try $0.add(entry, atMilliseconds: Self.now) }
         }
         let count = try recorder.withLock { recorder in
@@ -101,23 +106,19 @@ package struct TapReplayCommand: AsyncParsableCommand {
                 throw ArgumentMistake("output format \"\(output)\" not recognized")
             }
             guard speed >= 0, speed.isFinite else { throw ArgumentMistake("--speed must not be negative") }
-            guard let data = FileManager.default.contents(atPath: file) else {
-                throw ArgumentMistake("\(file) cannot be read")
-            }
-            let recording = try TapReader.entries(String(decoding: data, as: UTF8.self))
-            var last = recording.entries.first?.atMilliseconds ?? 0
-            for (at, entry) in recording.entries {
-                if speed > 0, at > last {
+            let reader = try TapReader(path: file)
+            var last: Int64?
+            while let (at, recorded) = try reader.next() {
+                if speed > 0, let last, at > last {
                     try await Task.sleep(for: .milliseconds(Double(at - last) / speed))
-                    last = at
                 }
-                switch format {
-                case .line: Terminal.write(TapLine.text(entry) + "\n")
-                case .wide: Terminal.write(TapLine.text(entry, isWide: true) + "\n")
-                case .json: Terminal.write(TapJSON.pretty(entry) + "\n")
+                last = max(at, last ?? at)
+                switch recorded {
+                case .entry(let entry): format.show(entry)
+                case .loss(let loss): format.show(loss)
                 }
             }
-            if recording.badLines > 0 { Terminal.say("# \(recording.badLines) lines could not be read") }
+            if reader.badLines > 0 { Terminal.say("# \(reader.badLines) lines could not be read") }
         } catch let mistake as ArgumentMistake {
             Terminal.say("\(mistake)")
             throw ExitCode(1)

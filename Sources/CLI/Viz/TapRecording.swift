@@ -4,8 +4,9 @@
 //   {"at":1760000000123,"source":{…},"destination":{…},"routeMeta":…,"proxyDirection":…,"requestInitEvent":{…}}
 //
 // `at` is the time of arrival in milliseconds since 1970. The rest of a line has the keys of `tap -o json`, except
-// that `grpcStatusCode` is null where there was no gRPC. A rotated recording goes on in FILE.1, FILE.2 and so on,
-// each with a first line of its own. A line that cannot be read is skipped and counted.
+// that `grpcStatusCode` is null where there was no gRPC. What was not shown stands where it was said, as `"loss":{…}`.
+// A rotated recording goes on in FILE.1, FILE.2 and so on, each with a first line of its own. A line that cannot be
+// read is skipped and counted.
 
 import Foundation
 import MeshModel
@@ -158,6 +159,11 @@ package final class TapRecorder {
         count += 1
     }
 
+    /// Adds what was not shown.
+    package func add(_ loss: TapLoss, atMilliseconds now: Int64) throws {
+        try write(TapJSON.compact(loss, extra: [("at", .int(now))]))
+    }
+
     private func rotate() throws {
         try file.close()
         index += 1
@@ -177,27 +183,79 @@ package final class TapRecorder {
     }
 }
 
-/// Reads recordings.
-package enum TapReader {
-    /// Entries of a recording's text, in order.
-    ///
-    /// - Returns: how many lines could not be read, too.
-    package static func entries(
-        _ text: String
-    ) throws(ArgumentMistake) -> (header: TapRecordingHeader, entries: [(atMilliseconds: Int64, entry: TapEntry)], badLines: Int) {
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: true)[...]
-        guard let first = lines.popFirst() else { throw ArgumentMistake("the recording is empty") }
-        let header = try TapRecordingHeader(line: String(first))
-        var entries: [(atMilliseconds: Int64, entry: TapEntry)] = []
-        var badLines = 0
-        for line in lines {
+/// What a line of a recording holds.
+package enum TapRecorded: Sendable, Equatable {
+    case entry(TapEntry)
+    case loss(TapLoss)
+}
+
+/// Reads a recording from its file, a piece at a time: as much memory for a day as for a minute.
+package final class TapReader {
+    /// Bytes read at once, and of one line at most; a longer one cannot be read.
+    static let pieceBytes = 262_144
+    static let lineBytesMax = 16 << 20
+
+    package let header: TapRecordingHeader
+    /// Lines that could not be read so far.
+    package private(set) var badLines = 0
+    private let lines: Lines
+
+    /// Opens the file and reads its first line.
+    /// - Throws: when it cannot be read, or is no recording.
+    package init(path: String) throws(ArgumentMistake) {
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw ArgumentMistake("\(path) cannot be read") }
+        lines = Lines(handle)
+        guard let first = try lines.next() else { throw ArgumentMistake("the recording is empty") }
+        header = try TapRecordingHeader(line: String(decoding: first, as: UTF8.self))
+    }
+
+    /// The next line that can be read; `nil` at the end.
+    /// - Throws: when the file cannot be read on.
+    package func next() throws(ArgumentMistake) -> (atMilliseconds: Int64, recorded: TapRecorded)? {
+        while let line = try lines.next() {
             // The last line of a recording that was cut off is no JSON.
-            guard let value = try? JSONValue(parsing: String(line)), let entry = TapJSON.entry(value) else {
+            guard let value = try? JSONValue(parsing: Array(line)), let recorded = Self.recorded(value) else {
                 badLines += 1
                 continue
             }
-            entries.append((Int64(value["at"]?.intValue ?? 0), entry))
+            return (Int64(value["at"]?.intValue ?? 0), recorded)
         }
-        return (header, entries, badLines)
+        return nil
+    }
+
+    private static func recorded(_ value: JSONValue) -> TapRecorded? {
+        TapJSON.loss(value).map(TapRecorded.loss) ?? TapJSON.entry(value).map(TapRecorded.entry)
+    }
+
+    /// Lines of a file that are not empty.
+    private final class Lines {
+        private let handle: FileHandle
+        private var buffer = Data()
+        private var isAtEnd = false
+
+        init(_ handle: FileHandle) { self.handle = handle }
+
+        func next() throws(ArgumentMistake) -> Data? {
+            while true {
+                if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+                    let line = buffer[buffer.startIndex..<end]
+                    buffer = buffer[(end + 1)...]
+                    if line.isEmpty { continue }
+                    return line
+                }
+                guard !isAtEnd else {
+                    defer { buffer = Data() }
+                    return buffer.isEmpty ? nil : buffer
+                }
+                guard buffer.count <= TapReader.lineBytesMax else { throw ArgumentMistake("the recording has a line without an end") }
+                do {
+                    let more = try handle.read(upToCount: TapReader.pieceBytes) ?? Data()
+                    isAtEnd = more.isEmpty
+                    buffer = Data(buffer) + more  // A slice would keep all that was read before.
+                } catch {
+                    throw ArgumentMistake("the recording cannot be read on: \(error.localizedDescription)")
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ package struct TopCommand: AsyncParsableCommand {
             Examples:
               linkerd viz top deploy/web -n emojivoto
               linkerd viz top ns/emojivoto --hide-sources --class failure
+              linkerd viz top --replay requests.tap
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -28,8 +29,11 @@ package struct TopCommand: AsyncParsableCommand {
     @Option(help: "Without a terminal: time between two tables.")
     var interval = "10s"
 
+    @Option(help: ArgumentHelp("Add up a recording of tap record instead; takes no resource.", valueName: "file"))
+    var replay = ""
+
     @Argument(help: "The resource: TYPE, TYPE/NAME or TYPE NAME.")
-    var resource: [String]
+    var resource: [String] = []
 
     /// Time between two looks at the keys and the table.
     static let framePeriod: Duration = .milliseconds(100)
@@ -37,15 +41,14 @@ package struct TopCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session: TapSession
+        let feed: @Sendable (TopBoard) async throws -> Void
         let period: Duration
         do {
             guard let parsed = GoDuration.parse(interval), parsed > .zero else {
                 throw ArgumentMistake("--interval \(interval): give a duration with a unit, such as 10s")
             }
             period = parsed
-            session = try TapSession(
-                global: global, viz: viz, selection: selection, end: end, resource: resource, wantsHeaders: false)
+            feed = replay.isEmpty ? try live() : try recorded()
         } catch let mistake as ArgumentMistake {
             Terminal.say("validation error when executing top command: \(mistake)")
             throw ExitCode(1)
@@ -53,10 +56,7 @@ package struct TopCommand: AsyncParsableCommand {
         let board = TopBoard(TopShape(hidesSources: hideSources, showsRoutes: routes))
         let isScreen = RawTerminal.isAvailable
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                try await session.run(onStart: { board.start() }) { entry in board.update { $0.take(entry) } }
-                board.update { $0.notice = "Tap stream terminated" }
-            }
+            group.addTask { try await feed(board) }
             group.addTask {
                 // The tap first: what it refuses is said on the ordinary screen.
                 await board.started()
@@ -67,6 +67,37 @@ package struct TopCommand: AsyncParsableCommand {
             try await group.next()
             if isScreen, !board.isDone { try await group.next() }
             group.cancelAll()
+        }
+    }
+
+    /// Fills the board from a tap, for as long as that goes on.
+    private func live() throws -> @Sendable (TopBoard) async throws -> Void {
+        let session = try TapSession(
+            global: global, viz: viz, selection: selection, end: end, resource: resource, wantsHeaders: false)
+        return { board in
+            var reports = TapReports(onStart: { board.start() })
+            if RawTerminal.isAvailable {
+                // Standard error is the screen.
+                reports.onLoss = { loss in board.update { $0.notice = loss.text } }
+                reports.onBreak = { why in board.update { $0.notice = why } }
+            }
+            try await session.run(reports) { entry in board.update { $0.take(entry) } }
+            board.update { $0.notice = "Tap stream terminated" }
+        }
+    }
+
+    /// Fills the board from a recording, at once.
+    private func recorded() throws -> @Sendable (TopBoard) async throws -> Void {
+        guard resource.isEmpty else { throw ArgumentMistake("--replay takes no resource: the recording has one") }
+        let path = replay
+        _ = try TapReader(path: path)  // Whatever it is that cannot be read is said before the screen is taken.
+        return { board in
+            let reader = try TapReader(path: path)
+            board.start()
+            while let (_, recorded) = try reader.next() {
+                if case .entry(let entry) = recorded { board.update { $0.take(entry) } }
+            }
+            board.update { $0.notice = "End of \(path)" }
         }
     }
 
