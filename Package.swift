@@ -65,6 +65,7 @@ let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swif
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let grpcPosix: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -161,7 +162,7 @@ let viz: [Target] = [
         "Dashboard", "Viz/Dashboard",
         [
             "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcProtobuf, grpcPosix,
-            hummingbird, httpTypes, lifecycle, nioCore, logging,
+            hummingbird, hummingbirdCore, httpTypes, lifecycle, nioCore, nioHTTP1, logging,
         ]),
 ]
 
@@ -255,7 +256,7 @@ let allTests: [Target] =
         "Viz", "Tap",
         ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore, grpcPosix, httpClient,
          nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
-    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioHTTP1, logging])
+    + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioPosix, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Local", "LocalControllers", ["MeshModel", "MeshKubernetes", "LocalAPI", logging])
     + tests("Local", "LocalNode", ["MeshModel", "MeshKubernetes", nioCore, logging])

@@ -9,6 +9,7 @@ import NIOCore
 /// A dashboard over a fake source.
 struct DashboardFixture {
     let source = FakeSource()
+    var taps: (any TapSource)?
     var config = DashboardConfig(host: "127.0.0.1", port: 0, livePeriod: .milliseconds(20))
     var assets = AssetStore(assets: [
         "/index.html": .init(path: "/index.html", bytes: Array("<!doctype html>".utf8), gzipped: nil),
@@ -23,7 +24,7 @@ struct DashboardFixture {
         var logger = Logger(label: "test")
         logger.logLevel = .error
         let application = try DashboardServer.application(
-            config: config, source: source, assets: assets, logger: logger)
+            config: config, source: source, taps: taps, assets: assets, logger: logger)
         return try await application.test(setup, body)
     }
 

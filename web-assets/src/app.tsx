@@ -5,6 +5,7 @@ import type { NamespacesView, NamespaceView, TopologyView, ViewDocument, Workloa
 import type { LiveState } from "./lib/live";
 import { Namespace } from "./pages/Namespace";
 import { Namespaces } from "./pages/Namespaces";
+import { Tap } from "./pages/Tap";
 import { TopologyPage } from "./pages/TopologyPage";
 import { Workload } from "./pages/Workload";
 import { Bar } from "./parts/Bar";
@@ -33,6 +34,7 @@ function Content(): JSX.Element {
           live={only<WorkloadView>(live, "workload")}
         />
       );
+    case "tap": return <Tap key={`${route.namespace}/${route.kind}/${route.name}`} route={route} />;
     case "unknown": return <Lost path={route.path} />;
   }
 }

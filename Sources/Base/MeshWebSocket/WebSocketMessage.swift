@@ -30,6 +30,37 @@ public struct WebSocketMessage: Sendable, Equatable {
 /// A WebSocket connection as a channel of messages.
 public typealias WebSocketStream = NIOAsyncChannel<WebSocketMessage, WebSocketMessage>
 
+extension NIOAsyncChannel where Inbound == WebSocketMessage, Outbound == WebSocketMessage {
+    /// Closes the connection and says why.
+    ///
+    /// - Parameters:
+    ///   - code: as RFC 6455 section 7.4.1 numbers reasons.
+    ///   - reason: for people; cut to what fits.
+    /// - Throws: when the connection is closed already.
+    public func close(code: UInt16, reason: String) async throws {
+        try await channel.triggerUserOutboundEvent(WebSocketClosing(code: code, reason: reason)).get()
+    }
+}
+
+/// Asks the channel to close with a reason.
+private struct WebSocketClosing: Sendable {
+    /// A control frame holds 125 bytes, and two are the code's (RFC 6455 section 5.5).
+    static let reasonBytesMax = 123
+
+    let payload: ByteBuffer
+
+    init(code: UInt16, reason: String) {
+        var payload = ByteBuffer(integer: code)
+        var room = Self.reasonBytesMax
+        for character in reason {
+            room -= character.utf8.count
+            guard room >= 0 else { break }
+            payload.writeString(String(character))
+        }
+        self.payload = payload
+    }
+}
+
 /// Bounds of what a peer may send.
 public enum WebSocketLimits {
     /// Bytes of one message, all fragments together. Above that the connection is closed.
@@ -78,6 +109,14 @@ final class WebSocketMessageHandler: ChannelDuplexHandler {
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if mode == .all, context.channel.isActive { sendClose(context: context, payload: Self.normalClosure) }
         context.close(mode: mode, promise: promise)
+    }
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        guard let closing = event as? WebSocketClosing else {
+            return context.triggerUserOutboundEvent(event, promise: promise)
+        }
+        sendClose(context: context, payload: closing.payload)
+        context.close(promise: promise)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -13,6 +13,7 @@ struct WebCommand: AsyncParsableCommand {
     @Option(help: "Address of pages and API.") var addr = ListenAddress(port: 8_084)
     @Option(help: "Address of the admin server.") var metricsAddr = ListenAddress(port: 9_994)
     @Option(help: "Where metrics-api listens.") var linkerdMetricsApiAddr = "127.0.0.1:8085"
+    @Option(help: "Where the tap service serves gRPC; empty turns live requests off.") var linkerdTapAddr = ""
     @Option(help: "Folder of pages and assets; beside the program by default.") var staticDir: String?
     @Option(help: "Regular expression that the Host header must match; empty accepts any.")
     var enforcedHost: String?
@@ -59,7 +60,7 @@ struct WebCommand: AsyncParsableCommand {
     private var config: DashboardConfig {
         DashboardConfig(
             host: addr.host, port: addr.port, adminPort: metricsAddr.port,
-            metricsAPIAddress: linkerdMetricsApiAddr,
+            metricsAPIAddress: linkerdMetricsApiAddr, tapAddress: linkerdTapAddr,
             assetsDirectory: staticDir, clusterDomain: clusterDomain, vizNamespace: vizNamespace,
             enforcedHost: enforcedHost
                 ?? DashboardConfig.hostPattern(clusterDomain: clusterDomain, namespace: vizNamespace))

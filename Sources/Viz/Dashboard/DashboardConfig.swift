@@ -8,6 +8,8 @@ public struct DashboardConfig: Sendable, Equatable {
     public var adminPort: Int
     /// `host:port` of the gRPC API that all numbers come from.
     public var metricsAPIAddress: String
+    /// `host:port` of the tap service's gRPC door; empty turns live requests off.
+    public var tapAddress: String
     /// Folder with `index.html` and `assets/`; `nil` looks beside the executable (`AssetStore.locate`).
     public var assetsDirectory: String?
     /// DNS suffix of the cluster, for the names shown to people.
@@ -35,7 +37,7 @@ public struct DashboardConfig: Sendable, Equatable {
     public init(
         host: String = "0.0.0.0", port: Int = 8084, adminPort: Int = 9994,
         metricsAPIAddress: String = "metrics-api.linkerd-viz.svc.cluster.local:8085",
-        assetsDirectory: String? = nil, clusterDomain: String = "cluster.local",
+        tapAddress: String = "", assetsDirectory: String? = nil, clusterDomain: String = "cluster.local",
         vizNamespace: String = "linkerd-viz", enforcedHost: String = DashboardConfig.enforcedHostDefault,
         livePeriod: Duration = .seconds(5)
     ) {
@@ -43,6 +45,7 @@ public struct DashboardConfig: Sendable, Equatable {
         self.port = port
         self.adminPort = adminPort
         self.metricsAPIAddress = metricsAPIAddress
+        self.tapAddress = tapAddress
         self.assetsDirectory = assetsDirectory
         self.clusterDomain = clusterDomain
         self.vizNamespace = vizNamespace

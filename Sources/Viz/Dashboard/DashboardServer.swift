@@ -1,5 +1,6 @@
 import Foundation
 package import Hummingbird
+import HummingbirdCore
 public import Logging
 import MeshModel
 
@@ -17,8 +18,9 @@ public struct DashboardServer: Sendable {
     /// Serves until cancelled or shut down gracefully; live views end first, so that nothing hangs.
     public func run() async throws {
         let source = try GRPCStatSource(address: config.metricsAPIAddress)
+        let taps = config.tapAddress.isEmpty ? nil : try GRPCTapSource(address: config.tapAddress)
         let application = try Self.application(
-            config: config, source: source, assets: loadAssets(), logger: logger)
+            config: config, source: source, taps: taps, assets: loadAssets(), logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await source.run() }
             group.addTask { try await application.run() }
@@ -29,15 +31,18 @@ public struct DashboardServer: Sendable {
     }
 
     /// The HTTP application over any source of numbers.
+    /// - Parameter taps: where live requests come from; `nil` turns them off.
     package static func application(
-        config: DashboardConfig, source: any StatSource, assets: AssetStore, logger: Logger
+        config: DashboardConfig, source: any StatSource, taps: (any TapSource)?, assets: AssetStore, logger: Logger
     ) throws -> some ApplicationProtocol {
+        let rules = try HostRules(enforcedHost: config.enforcedHost)
+        let socket = taps.map { TapSocket(source: $0, logger: logger) }
         let composer = ViewComposer(source: source)
         let hub = LiveHub(composer: composer, period: config.livePeriod, logger: logger)
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: SecurityHeaders())
         router.add(middleware: ErrorsAsJSON())
-        router.add(middleware: try HostGuard(enforcedHost: config.enforcedHost))
+        router.add(middleware: HostGuard(rules: rules))
         LinkerdRoutes(source: source).add(to: router)
         ViewRoutes(source: source, composer: composer, hub: hub).add(to: router)
         router.get("/api/**") { request, _ -> Response in
@@ -47,6 +52,7 @@ public struct DashboardServer: Sendable {
         router.get("/**") { request, _ in Self.page(request, assets) }
         return Application(
             router: router,
+            server: HTTPServerBuilder { DashboardChannel(responder: $0, rules: rules, socket: socket) },
             configuration: .init(
                 address: .hostname(config.host, port: config.port), serverName: "linkerd-viz"),
             services: [hub], logger: logger)

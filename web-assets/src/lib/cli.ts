@@ -11,8 +11,19 @@ export function command(place: Place): string | null {
     case "namespace": return `linkerd viz stat deploy -n ${route.namespace}${window}`;
     case "topology": return `linkerd viz edges deploy -n ${route.namespace}`;
     case "workload": return `linkerd viz stat ${short(route.kind)}/${route.name} -n ${route.namespace}${window}`;
+    case "tap": {
+      const target = route.kind === "namespace" ? `ns/${route.name}` : `${short(route.kind)}/${route.name} -n ${route.namespace}`;
+      const flags = (["path", "method", "status"] as const).filter((key) => route.filter[key] !== "")
+        .map((key) => ` --${key} ${word(route.filter[key])}`);
+      return `linkerd viz tap ${target}${flags.join("")}`;
+    }
     case "unknown": return null;
   }
+}
+
+/** A text as one word of a shell. */
+function word(text: string): string {
+  return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`;
 }
 
 /** The command for the peers on one side of a workload. */

@@ -1,5 +1,6 @@
 // Every view is a URL: this file is the only place that reads or writes one.
 
+import { parseFilter, writeFilter, type TapFilter } from "./tapFilter";
 import { parseWindow, type Window } from "./windows";
 
 export type Route =
@@ -7,7 +8,17 @@ export type Route =
   | { readonly page: "namespace"; readonly namespace: string }
   | { readonly page: "topology"; readonly namespace: string }
   | { readonly page: "workload"; readonly namespace: string; readonly kind: string; readonly name: string }
+  | TapRoute
   | { readonly page: "unknown"; readonly path: string };
+
+/** Live requests of a workload, or of a whole namespace: then `kind` is namespace. */
+export interface TapRoute {
+  readonly page: "tap";
+  readonly namespace: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly filter: TapFilter;
+}
 
 export interface Place {
   readonly route: Route;
@@ -46,27 +57,46 @@ export function basePath(pathname: string): string {
 
 /** Reads a location. */
 export function parsePlace(pathname: string, search: string): Place {
-  const window = parseWindow(new URLSearchParams(search).get("window"));
-  return { route: parseRoute(pathname.slice(basePath(pathname).length)), window };
+  const query = new URLSearchParams(search);
+  return { route: parseRoute(pathname.slice(basePath(pathname).length), query), window: parseWindow(query.get("window")) };
 }
 
-function parseRoute(path: string): Route {
+/** Kinds whose live requests can be watched. */
+const tapped: readonly string[] = [
+  "deployment", "statefulset", "daemonset", "job", "cronjob", "replicaset", "replicationcontroller", "pod", "namespace",
+];
+
+export function canTap(kind: string): boolean {
+  return tapped.includes(kind);
+}
+
+function parseRoute(path: string, query: URLSearchParams): Route {
   const parts = path.split("/").filter((part) => part !== "").map(decodeURIComponent);
-  const [root, namespace, word, name] = parts;
+  const [root, namespace, word, name, last] = parts;
   if (root === undefined) return { page: "namespaces" };
-  if (root !== "namespaces" || parts.length > 4) return { page: "unknown", path };
+  if (root !== "namespaces" || parts.length > 5) return { page: "unknown", path };
   if (namespace === undefined) return { page: "namespaces" };
   if (word === undefined) return { page: "namespace", namespace };
   if (word === "topology" && name === undefined) return { page: "topology", namespace };
+  if (word === "tap" && name === undefined) {
+    return { page: "tap", namespace, kind: "namespace", name: namespace, filter: parseFilter(query) };
+  }
   const kind = singular(word);
   if (kind === undefined) return { page: "unknown", path };
+  if (last !== undefined) {
+    if (last !== "tap" || name === undefined || !canTap(kind)) return { page: "unknown", path };
+    return { page: "tap", namespace, kind, name, filter: parseFilter(query) };
+  }
   return name === undefined ? { page: "namespace", namespace } : { page: "workload", namespace, kind, name };
 }
 
 /** Writes a location; the default window stays out of it. */
 export function href(place: Place, base = ""): string {
-  const query = place.window === "1m" ? "" : `?window=${place.window}`;
-  return `${base}${routePath(place.route)}${query}`;
+  const query = new URLSearchParams();
+  if (place.window !== "1m") query.set("window", place.window);
+  if (place.route.page === "tap") writeFilter(place.route.filter, query);
+  const text = query.toString();
+  return `${base}${routePath(place.route)}${text === "" ? "" : `?${text}`}`;
 }
 
 function routePath(route: Route): string {
@@ -77,6 +107,10 @@ function routePath(route: Route): string {
     case "topology": return `/namespaces/${part(route.namespace)}/topology`;
     case "workload":
       return `/namespaces/${part(route.namespace)}/${plural(route.kind)}/${part(route.name)}`;
+    case "tap":
+      return route.kind === "namespace"
+        ? `/namespaces/${part(route.namespace)}/tap`
+        : `/namespaces/${part(route.namespace)}/${plural(route.kind)}/${part(route.name)}/tap`;
     case "unknown": return route.path;
   }
 }
@@ -85,7 +119,7 @@ function routePath(route: Route): string {
 export function viewQuery(place: Place): string | null {
   const query = new URLSearchParams();
   const { route } = place;
-  if (route.page === "unknown") return null;
+  if (route.page === "unknown" || route.page === "tap") return null;
   query.set("view", route.page);
   if (route.page !== "namespaces") query.set("namespace", route.namespace);
   if (route.page === "workload") {

@@ -2,6 +2,7 @@
 
 import type { LiveState } from "../lib/live";
 import { plural, type Place } from "../lib/routes";
+import { anything } from "../lib/tapFilter";
 import type { NamespaceView, Row } from "../lib/types";
 import { Blank, Loading } from "../parts/Blank";
 import { goldenColumns, meshedColumn } from "../parts/columns";
@@ -12,8 +13,10 @@ import { Command, Page } from "../parts/Page";
 
 export function Namespace({ name, live }: { name: string; live: LiveState<NamespaceView> }): JSX.Element {
   const view = live.document;
+  const place = usePlace();
+  const tap = { page: "tap", namespace: name, kind: "namespace", name, filter: anything } as const;
   return (
-    <Page title={name} kind="Namespace" live={live}>
+    <Page title={name} kind="Namespace" live={live} action={<Link className="button" to={{ ...place, route: tap }}>Live requests</Link>}>
       {view === null
         ? live.phase === "connecting" ? <Loading what={`namespace ${name}`} /> : null
         : <Content view={view} />}

@@ -6,6 +6,8 @@ import { neighbourCommand } from "../lib/cli";
 import { count, latency, meshed, percent, rate } from "../lib/format";
 import { resourceKey } from "../lib/graph";
 import type { LiveState } from "../lib/live";
+import { canTap } from "../lib/routes";
+import { anything } from "../lib/tapFilter";
 import type { GraphEdge, Point, ResourceRef, Row, Series, WorkloadView } from "../lib/types";
 import { Blank, Loading } from "../parts/Blank";
 import { goldenColumns } from "../parts/columns";
@@ -18,8 +20,11 @@ import { RowCard } from "./Namespace";
 
 export function Workload({ resource, live }: { resource: ResourceRef; live: LiveState<WorkloadView> }): JSX.Element {
   const view = live.document;
+  const place = usePlace();
+  const action = canTap(resource.kind)
+    ? <Link className="button" to={{ ...place, route: { ...resource, page: "tap", filter: anything } }}>Live requests</Link> : null;
   return (
-    <Page title={resource.name} kind={`${capital(resource.kind)} in ${resource.namespace}`} live={live}>
+    <Page title={resource.name} kind={`${capital(resource.kind)} in ${resource.namespace}`} live={live} action={action}>
       {view === null
         ? live.phase === "connecting" ? <Loading what={`${resource.kind} ${resource.name}`} /> : null
         : <Content view={view} />}

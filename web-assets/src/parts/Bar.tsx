@@ -42,7 +42,13 @@ function crumbs({ route }: Place): { word: string; route: Route }[] {
   if (route.page === "namespaces" || route.page === "unknown") return [root];
   const namespace = { word: route.namespace, route: { page: "namespace", namespace: route.namespace } as const };
   if (route.page === "namespace") return [root, namespace];
-  return [root, namespace, { word: route.page === "topology" ? "topology" : `${short(route.kind)}/${route.name}`, route }];
+  if (route.page === "topology") return [root, namespace, { word: "topology", route }];
+  if (route.page === "workload") return [root, namespace, { word: `${short(route.kind)}/${route.name}`, route }];
+  const live = { word: "live requests", route };
+  if (route.kind === "namespace") return [root, namespace, live];
+  const { kind, name } = route;
+  const workload = { page: "workload", namespace: route.namespace, kind, name } as const;
+  return [root, namespace, { word: `${short(kind)}/${name}`, route: workload }, live];
 }
 
 type Theme = "system" | "light" | "dark";

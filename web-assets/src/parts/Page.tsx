@@ -11,12 +11,15 @@ import { Mark } from "./State";
 interface Props {
   readonly title: string;
   readonly kind?: string;
-  readonly live: LiveState<unknown>;
+  /** null on a page that has no window and says itself how live it is. */
+  readonly live: LiveState<unknown> | null;
   readonly isWide?: boolean;
+  /** Beside the window: where else to look. */
+  readonly action?: ReactNode;
   readonly children: ReactNode;
 }
 
-export function Page({ title, kind, live, isWide = false, children }: Props): JSX.Element {
+export function Page({ title, kind, live, isWide = false, action, children }: Props): JSX.Element {
   const place = usePlace();
   const heading = useRef<HTMLHeadingElement>(null);
   useTitle(title);
@@ -31,12 +34,15 @@ export function Page({ title, kind, live, isWide = false, children }: Props): JS
           {kind ? <span className="kind">{kind}</span> : null}
           <h1 ref={heading} tabIndex={-1}>{title}</h1>
         </div>
-        <div className="tools">
-          <LiveMark live={live} />
-          <WindowChooser />
-        </div>
+        {live === null ? null : (
+          <div className="tools">
+            <LiveMark live={live} />
+            {action}
+            <WindowChooser />
+          </div>
+        )}
       </div>
-      <Trouble live={live} />
+      {live === null ? null : <Trouble live={live} />}
       {children}
       <Foot text={command(place)} />
     </main>

@@ -4,8 +4,9 @@ import Hummingbird
 import Logging
 import MeshModel
 
-/// Turns away requests for names that are not ours, and API requests from pages of other origins.
-struct HostGuard<Context: RequestContext>: RouterMiddleware {
+/// Which names this dashboard answers to, and whose pages may ask. The same for requests and for WebSockets, which
+/// browsers open across sites without asking anybody.
+struct HostRules: Sendable {
     private let pattern: NSRegularExpression?
 
     init(enforcedHost: String) throws(DashboardError) {
@@ -18,34 +19,43 @@ struct HostGuard<Context: RequestContext>: RouterMiddleware {
         }
     }
 
-    func handle(
-        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
-    ) async throws -> Response {
-        let host = request.head.authority ?? ""
-        guard accepts(host) else {
-            return .text(
-                .badRequest,
-                """
-                This dashboard does not answer to the host name "\(host)".
-                Ask for it by a name that its option -enforced-host accepts, or change that option.
-                The check keeps other sites from reading your cluster: https://linkerd.io/dns-rebinding
-
-                """)
-        }
-        if let origin = request.headers[.origin], !Self.isSame(origin: origin, host: host) {
-            throw DashboardError(.forbidden, "the API answers only to pages of its own origin")
-        }
-        return try await next(request, context)
-    }
-
-    private func accepts(_ host: String) -> Bool {
+    /// Whether the dashboard is known by this name.
+    func accepts(host: String) -> Bool {
         guard let pattern else { return true }
         let whole = NSRange(host.startIndex..., in: host)
         return pattern.firstMatch(in: host, range: whole) != nil
     }
 
-    private static func isSame(origin: String, host: String) -> Bool {
-        origin == "http://\(host)" || origin == "https://\(host)"
+    /// Whether a page of this origin may ask; programs that are no browsers name none.
+    func accepts(origin: String?, host: String) -> Bool {
+        guard let origin else { return true }
+        return origin == "http://\(host)" || origin == "https://\(host)"
+    }
+
+    /// What a foreign name is told.
+    static func explanation(_ host: String) -> String {
+        """
+        This dashboard does not answer to the host name "\(host)".
+        Ask for it by a name that its option -enforced-host accepts, or change that option.
+        The check keeps other sites from reading your cluster: https://linkerd.io/dns-rebinding
+
+        """
+    }
+
+    static let foreignOrigin = DashboardError(.forbidden, "the API answers only to pages of its own origin")
+}
+
+/// Turns away requests for names that are not ours, and API requests from pages of other origins.
+struct HostGuard<Context: RequestContext>: RouterMiddleware {
+    let rules: HostRules
+
+    func handle(
+        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        let host = request.head.authority ?? ""
+        guard rules.accepts(host: host) else { return .text(.badRequest, HostRules.explanation(host)) }
+        guard rules.accepts(origin: request.headers[.origin], host: host) else { throw HostRules.foreignOrigin }
+        return try await next(request, context)
     }
 }
 
