@@ -29,9 +29,9 @@ struct ProxyObserver: Sendable {
     static let pauseMax: Duration = .seconds(10)
 
     /// Bytes that one proxy may send before somebody reads them: the library's 8 MB, for each of many proxies, would be
-    /// memory that a caller who stands still could fill. Each small frame keeps the buffer that it was read into, so that
-    /// what waits takes several times these bytes.
-    static let windowBytes = 16_384
+    /// memory that a caller who stands still could fill. HTTP/2's own size, and no less: a stream that begins before the
+    /// other side has acknowledged our settings takes a smaller one off twice, and would never open again.
+    static let windowBytes = 65_535
 
     let run: TapRun
     let target: TapTarget
