@@ -1,0 +1,165 @@
+import Foundation
+import MeshModel
+import Testing
+
+extension ClusterSuites {
+    /// Each test records requests while something dies. The recording goes on by itself, and says what it could not see.
+    @Suite("U. Taps outlive what they watch", .serialized) struct U_TapChaos {
+        let cluster = Cluster.shared
+
+        /// How long the API server stays away; a minute when somebody has the time.
+        static let outageSeconds = ProcessInfo.processInfo.environment["MESH_OUTAGE_SECONDS"].flatMap(Double.init) ?? 20
+
+        @Test("kill -9 on the tap service: the tap resumes, and tells how long it was away")
+        func service() async throws {
+            try await recording { tap in
+                for pid in cluster.processes(matching: ["linkerd-viz tap "]) { kill(pid, SIGKILL) }
+                try await tap.resumes(within: 90)
+                let away = try #require(tap.interruptions.first)
+                #expect(away > 0 && away < 90_000, "\(away) ms")
+            }
+        }
+
+        @Test("kill -9 on every proxy: the tap goes on, and counts what it could not see")
+        func proxies() async throws {
+            try await recording { tap in
+                let before = tap.requestCount
+                let victims = cluster.processes(matching: ["linkerd-proxy"])
+                #expect(!victims.isEmpty)
+                for pid in victims { kill(pid, SIGKILL) }
+                // The tap's own proxy dies too, and with it the stream; its observers come back one by one.
+                try await eventually(within: 120, "a loss is told, and requests are shown again") {
+                    tap.losses.contains { loss in
+                        (loss["interruption"] ?? .null) != .null || (loss["gaps"]?.intValue ?? 0) > 0
+                    } && tap.requestCount > before + 20
+                }
+                try await eventually(within: 60, "everything is ready again") { try await cluster.isHealthy() }
+            }
+        }
+
+        @Test("While the API server is away a tap waits, and resumes when it is back")
+        func apiServer() async throws {
+            try await recording { tap in
+                let parents = cluster.processes(matching: ["local-run node-init"])
+                #expect(parents.count == 1)
+                // Whoever would start it again must not, for a while.
+                for pid in parents { kill(pid, SIGSTOP) }
+                defer { for pid in parents { kill(pid, SIGCONT) } }
+                for pid in cluster.processes(matching: ["local-run apiserver"]) { kill(pid, SIGKILL) }
+                try await Task.sleep(for: .seconds(Self.outageSeconds))
+                #expect(tap.interruptions.isEmpty, "nobody can have answered")
+                for pid in parents { kill(pid, SIGCONT) }
+                try await tap.resumes(within: 90)
+                let away = try #require(tap.interruptions.first)
+                #expect(Double(away) >= (Self.outageSeconds - 1) * 1_000, "\(away) ms")
+            }
+            try await eventually(within: 60, "everything is ready again") { try await cluster.isHealthy() }
+        }
+
+        @Test("A new serving certificate disturbs no tap, and the next one is let in with it")
+        func servingCertificate() async throws {
+            let secret = ["get", "secret", "tap-k8s-tls", "-n", "linkerd-viz", "-o", #"jsonpath={.data.tls\.crt}"#]
+            try await recording { tap in
+                let old = try await cluster.kubectl(secret)
+                try await cluster.kubectl(["delete", "secret", "tap-k8s-tls", "-n", "linkerd-viz"])
+                try await eventually(within: 40, "another certificate is there") {
+                    let new = try await cluster.kubectl(secret)
+                    return !new.isEmpty && new != old
+                }
+                let before = tap.requestCount
+                try await eventually(within: 30, "requests are still shown") { tap.requestCount > before + 5 }
+                #expect(tap.interruptions.isEmpty)
+                try await eventually(within: 40, "the API server trusts the new one") {
+                    try await cluster.kubectl(["get", "--raw", "/apis/tap.linkerd.io/v1alpha1"]).contains("deployments/tap")
+                }
+                let result = try await cluster.linkerd("viz", "tap", "deploy/web", "-n", "emojivoto", "--count", "1", "--until", "20s")
+                #expect(result.status == 0 && result.output.contains("req id="), "\(result)")
+            }
+        }
+
+        @Test("New certificates of the mesh, after identity was killed, end no tap")
+        func identity() async throws {
+            try await recording { tap in
+                for pid in cluster.processes(matching: ["linkerd-controller identity"]) { kill(pid, SIGKILL) }
+                try await eventually(within: 40, "identity is running again") { try await cluster.isHealthy() }
+                // New pods of the tapped kind get certificates of the new life, and are tapped.
+                let before = tap.requestCount
+                try await cluster.kubectl(["rollout", "restart", "deploy/web", "-n", "emojivoto"])
+                try await cluster.kubectl(["rollout", "status", "deploy/web", "-n", "emojivoto", "--timeout", "60s"], seconds: 70)
+                let address = try await cluster.kubectl(
+                    ["get", "pods", "-n", "emojivoto", "-l", "app=web-svc", "-o", "jsonpath={.items[-1:].status.podIP}"])
+                try await eventually(within: 60, "requests of the new pod") {
+                    tap.requestCount > before && tap.text.contains("\"destination\":{\"ip\":\"\(address)\"")
+                }
+                #expect(tap.interruptions.isEmpty)
+            }
+        }
+
+        /// Records the demo's requests while `body` runs; begins when there are some.
+        private func recording(_ body: (RunningTap) async throws -> Void) async throws {
+            try await eventually(within: 90, "the first tap") {
+                let result = try await cluster.linkerd("viz", "tap", "deploy/web", "-n", "emojivoto", "--count", "1", "--until", "10s")
+                return result.status == 0 && result.output.contains("req id=")
+            }
+            let tap = try RunningTap(cluster)
+            do {
+                try await eventually(within: 40, "requests are recorded") { tap.requestCount > 5 }
+                try await body(tap)
+            } catch {
+                tap.stop()
+                throw SetupError("\(error)\nthe tap said:\n\(tap.errors.suffix(2_000))")
+            }
+            tap.stop()
+        }
+    }
+}
+
+/// `linkerd viz tap record`, whose file is read while it grows.
+private final class RunningTap {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "tap-\(UUID().uuidString)")
+    private let process = Process()
+
+    init(_ cluster: Cluster) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try Data().write(to: folder.appending(path: "err"))
+        process.executableURL = URL(filePath: Cluster.program("linkerd"))
+        process.arguments = ["viz", "tap", "record", folder.appending(path: "r").path, "ns/emojivoto", "--until", "10m"]
+        process.environment = ProcessInfo.processInfo.environment.merging(["KUBECONFIG": cluster.kubeconfig]) { _, new in new }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = try FileHandle(forWritingTo: folder.appending(path: "err"))
+        try process.run()
+    }
+
+    /// What is recorded so far.
+    var text: String { read("r") }
+    var errors: String { read("err") }
+    var requestCount: Int { text.split(separator: "\n").count { $0.contains("\"requestInitEvent\"") } }
+
+    /// What it says it did not show, in order.
+    var losses: [JSONValue] {
+        // The last line may still be growing.
+        text.split(separator: "\n").filter { $0.contains("\"loss\"") }.compactMap { try? JSONValue(parsing: String($0))["loss"] }
+    }
+
+    /// Milliseconds of each time that the tap itself was away.
+    var interruptions: [Int] { losses.compactMap { $0.value(at: ["interruption", "milliseconds"])?.intValue } }
+
+    /// Waits until the tap was interrupted and shows requests again.
+    func resumes(within seconds: Double) async throws {
+        try await eventually(within: seconds, "the tap resumes") { !interruptions.isEmpty }
+        let before = requestCount
+        try await eventually(within: seconds, "requests are shown again") { requestCount > before + 5 }
+    }
+
+    private func read(_ name: String) -> String {
+        guard let bytes = FileManager.default.contents(atPath: folder.appending(path: name).path) else { return "" }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Signals that tests block stay blocked in what they start, except for this one.
+    func stop() {
+        kill(process.processIdentifier, SIGKILL)
+        try? FileManager.default.removeItem(at: folder)  // A left-over temporary folder harms nobody.
+    }
+}
