@@ -181,6 +181,22 @@ import Testing
         }
     }
 
+    @Test("A stream goes on after more than a window, even one that began before the settings were agreed upon")
+    func windows() async throws {
+        let ips = (2...9).map { "127.0.0.\($0)" }
+        try await FakeProxy.run(ips) { proxies, port in
+            let cluster = FakeCluster(ips.enumerated().map { Fixtures.pod("p\($0.offset)", ip: $0.element) })
+            let caller = Caller()
+            try await tapping(engine(cluster, port: port), try question(rps: 100_000), caller) {
+                try await eventually("every stream") { proxies.allSatisfy { $0.openCount == 1 } }
+                // Some 200 bytes an event.
+                let path = "/" + String(repeating: "a", count: 100)
+                for proxy in proxies { proxy.send((0..<400).flatMap { Fixtures.exchange(UInt64($0), path: path) }) }
+                try await eventually("everything") { caller.events.count == 8 * 1_200 }
+            }
+        }
+    }
+
     @Test("A question about nothing is refused with the reason")
     func nothing() throws {
         let engine = engine(FakeCluster([Fixtures.pod("a", ip: "127.0.0.2", annotations: [:])]), port: 1)
