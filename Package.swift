@@ -93,9 +93,10 @@ let base: [Target] = [
     lib("MeshAPI", "Base/MeshAPI", [protobuf], exclude: ["Protos"]),
     lib("MeshGRPC", "Base/MeshGRPC", ["MeshAPI", protobuf, grpcCore, grpcProtobuf]),
     lib("MeshCompression", "Base/MeshCompression", ["CZlib", nioCore]),
+    lib("MeshServing", "Base/MeshServing", [nioCore, nioPosix]),
     lib(
         "MeshKubernetes", "Base/MeshKubernetes",
-        ["MeshModel", "MeshMetrics", httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, yams, logging]),
+        ["MeshModel", "MeshMetrics", "MeshServing", httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, yams, logging]),
     lib("MeshWebSocket", "Base/MeshWebSocket", [nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, logging]),
 ]
 
@@ -155,7 +156,7 @@ let viz: [Target] = [
     lib(
         "Tap", "Viz/Tap",
         [
-            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore,
+            "MeshModel", "MeshMetrics", "MeshServing", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore,
             grpcProtobuf, grpcPosix, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging,
         ]),
     lib(
@@ -170,17 +171,17 @@ let local: [Target] = [
     lib(
         "LocalAPI", "Local/LocalAPI",
         [
-            "MeshModel", "MeshWebSocket", "MeshCompression", grdb, jwtKit, crypto, x509, asn1, yams, nioCore,
+            "MeshModel", "MeshServing", "MeshWebSocket", "MeshCompression", grdb, jwtKit, crypto, x509, asn1, yams, nioCore,
             nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioFoundation, logging,
         ]),
     lib("LocalControllers", "Local/LocalControllers", ["MeshModel", "MeshKubernetes", logging]),
     lib(
         "LocalNode", "Local/LocalNode",
-        ["CMeshLinux", "MeshModel", "MeshKubernetes", nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, logging]),
+        ["CMeshLinux", "MeshModel", "MeshServing", "MeshKubernetes", nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, logging]),
     lib(
         "LocalCluster", "Local/LocalCluster",
         [
-            "CMeshLinux", "MeshModel", "MeshKubernetes", "LocalAPI", "LocalControllers", "LocalNode", crypto, x509, asn1, yams,
+            "CMeshLinux", "MeshModel", "MeshServing", "MeshKubernetes", "LocalAPI", "LocalControllers", "LocalNode", crypto, x509, asn1, yams,
             nioCore, nioPosix, nioSSL, logging,
         ]),
 ]

@@ -105,7 +105,7 @@ import Testing
     @Test("Certificates are made once, kept while good, and made again when they are not")
     func certificates() throws {
         let directory = TestCluster.temporaryDirectory()
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        defer { TestCluster.remove(directory) }
         let now = Date()
         let first = try LocalPKI.ensure(stateDirectory: directory, now: now)
         func read(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }

@@ -92,7 +92,7 @@ import Testing
     @Test("Objects survive a restart, numbers go on; a damaged file is set aside and a fresh one is made")
     func restarts() async throws {
         let directory = TestCluster.temporaryDirectory()
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        defer { TestCluster.remove(directory) }
         let before = try await TestCluster.run(directory: directory) { cluster in
             _ = try await cluster.call(.POST, Self.maps, ["metadata": ["name": "kept"]])
             return try await cluster.call(.GET, Self.maps).json

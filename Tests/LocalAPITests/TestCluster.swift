@@ -43,7 +43,7 @@ struct TestCluster: Sendable {
         _ body: @escaping @Sendable (TestCluster) async throws -> Result
     ) async throws -> Result {
         let directory = given ?? temporaryDirectory()
-        defer { if given == nil { try? FileManager.default.removeItem(atPath: directory) } }
+        defer { if given == nil { remove(directory) } }
         let pki = try LocalPKI.ensure(stateDirectory: directory, now: Date())
         var config = APIServerConfig(
             stateDirectory: directory, listenAddresses: [.init(host: "127.0.0.1", port: 0)])
@@ -81,6 +81,14 @@ struct TestCluster: Sendable {
         let path = FileManager.default.temporaryDirectory.path + "/mesh-api-\(UUID().uuidString.prefix(8))"
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         return path
+    }
+
+    /// Removes a state directory, also while the database of a server that has just ended takes its files away.
+    static func remove(_ directory: String) {
+        for _ in 0..<100 where FileManager.default.fileExists(atPath: directory) {
+            if (try? FileManager.default.removeItem(atPath: directory)) != nil { return }
+            usleep(10_000)
+        }
     }
 
     private static func makeClient(_ pki: LocalPKI, _ pair: LocalPKI.KeyPair?) throws -> HTTPClient {

@@ -1,6 +1,8 @@
 import Logging
 import MeshKubernetes
 import MeshModel
+import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -42,6 +44,32 @@ import Testing
         await client.shutdown()
         running.cancel()
         _ = await running.result
+    }
+
+    @Test("A server that ends while connections come in ends in peace")
+    func endsAmongArrivals() async throws {
+        // A connection that is dropped unserved would end this process.
+        for _ in 0..<40 {
+            let server = AdminServer(host: "127.0.0.1", port: 0, routes: [:], logger: Logger(label: "test"))
+            let (ports, onListening) = AsyncStream.makeStream(of: Int.self)
+            let running = Task { try await server.run { onListening.yield($0) } }
+            let port = try #require(await ports.first { _ in true })
+            let callers = Task {
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<32 {
+                        group.addTask {
+                            let channel = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                                .connect(host: "127.0.0.1", port: port).get()
+                            try? await channel?.close()
+                        }
+                    }
+                }
+            }
+            await Task.yield()
+            running.cancel()
+            try await running.value
+            await callers.value
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 public import Logging
+import MeshServing
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -66,12 +67,12 @@ public struct APIServer: Sendable {
             logger: logger)
         let listener = Listener(tls: tls, router: router, logger: logger)
         defer { cluster.store.close() }
-        var servers: [Listener.Server] = []
+        var servers: [ConnectionListener] = []
         for address in config.listenAddresses {
             servers.append(try await listener.bind(host: address.host, port: address.port))
         }
         for descriptor in config.inheritedListenFDs { servers.append(try await listener.adopt(descriptor)) }
-        let ports = servers.map { $0.channel.localAddress?.port ?? 0 }
+        let ports = servers.map { $0.port ?? 0 }
         addresses.announce(ports)
         logger.info("API server listens", metadata: ["ports": "\(ports)"])
         try await withThrowingDiscardingTaskGroup { group in

@@ -1,4 +1,5 @@
 internal import Logging
+internal import MeshServing
 internal import NIOCore
 internal import NIOPosix
 
@@ -15,17 +16,13 @@ struct DashboardForwarder: Sendable {
 
     /// Serves until cancelled.
     func run() async throws {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .bind(listener) { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.wrap(channel) }
-            }
-        logger.info("Dashboard forwarder serves", metadata: ["dst": "\(Self.host):\(Self.port)"])
-        try await withThrowingDiscardingTaskGroup { group in
-            try await server.executeThenClose { connections in
-                for try await connection in connections { group.addTask { await forward(connection) } }
-            }
+        let connections = try await ConnectionListener(bootstrap) {
+            try await $0.bind(listener, childChannelInitializer: $1)
         }
+        logger.info("Dashboard forwarder serves", metadata: ["dst": "\(Self.host):\(Self.port)"])
+        try await connections.serveEach { try Self.wrap($0) } serve: { await forward($0) }
     }
 
     private static func wrap(_ channel: any Channel) throws -> Connection {

@@ -3,9 +3,9 @@
 
 public import Logging
 internal import MeshMetrics
+internal import MeshServing
 internal import NIOCore
 internal import NIOHTTP1
-internal import NIOPosix
 
 /// An answer of the admin port.
 public struct AdminResponse: Sendable, Equatable {
@@ -35,7 +35,7 @@ public struct AdminServer: Sendable {
     /// Renders the answer for one path.
     public typealias Route = @Sendable () async -> AdminResponse
 
-    /// Connections served at most; further ones wait in the backlog.
+    /// Connections served at once; further ones are closed.
     public static let connectionsMax = 64
     /// A connection that sends nothing for this long is closed.
     static let idleMax: TimeAmount = .seconds(60)
@@ -78,36 +78,17 @@ public struct AdminServer: Sendable {
     /// - Parameter onListening: Called once with the bound port.
     /// - Throws: When the port cannot be bound.
     public func run(onListening: @Sendable (Int) -> Void = { _ in }) async throws {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .bind(host: host, port: port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                    try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
-                    try pipeline.addHandler(CloseWhenIdle())
-                    return try NIOAsyncChannel(
-                        wrappingChannelSynchronously: channel,
-                        configuration: .init(
-                            inboundType: HTTPServerRequestPart.self,
-                            outboundType: HTTPServerResponsePart.self))
-                }
-            }
-        try await server.executeThenClose { connections in
-            if let port = server.channel.localAddress?.port { onListening(port) }
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                var activeCount = 0
-                for try await connection in connections {
-                    if activeCount >= Self.connectionsMax {
-                        try await group.next()  // Waits for a place; the backlog holds newcomers meanwhile.
-                        activeCount -= 1
-                    }
-                    activeCount += 1
-                    group.addTask { await serve(connection) }
-                }
-                group.cancelAll()
-            }
+        let listener = try await ConnectionListener(host: host, port: port)
+        if let port = listener.port { onListening(port) }
+        try await listener.serveEach(atMost: Self.connectionsMax) { channel in
+            try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+            try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
+            try pipeline.addHandler(CloseWhenIdle())
+            return try Connection(wrappingChannelSynchronously: channel)
+        } serve: { connection in
+            await serve(connection)
         }
     }
 

@@ -4,9 +4,9 @@
 
 public import Logging
 internal import MeshModel
+internal import MeshServing
 internal import NIOCore
 internal import NIOHTTP1
-internal import NIOPosix
 internal import NIOSSL
 internal import Synchronization
 
@@ -17,7 +17,7 @@ public final class WebhookServer: Sendable {
 
     /// Bytes of a review at most; longer ones are refused with 413.
     public static let bodyBytesMax = 10 << 20
-    /// Connections served at once; more wait in the backlog.
+    /// Connections served at once; further ones are closed.
     public static let connectionsMax = 256
     /// A connection that sends nothing for this long is closed.
     static let idleMax: TimeAmount = .seconds(60)
@@ -31,7 +31,7 @@ public final class WebhookServer: Sendable {
     private let certificate: ServerCertificate
     private let handler: Handler
     private let logger: Logger
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listener = Mutex<ConnectionListener?>(nil)
     private let isEnding = Mutex(false)
 
     /// - Parameter port: 0 lets the system choose; `run` reports the choice.
@@ -50,73 +50,33 @@ public final class WebhookServer: Sendable {
     /// - Parameter onListening: Called once with the bound port.
     /// - Throws: When the port cannot be bound.
     public func run(onListening: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: host, port: port) { [certificate] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
-                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
-                    try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
-                    try pipeline.addHandler(CloseWhenIdle())
-                    return try Connection(wrappingChannelSynchronously: channel)
-                }
-            }
-        listener.withLock { $0 = server.channel }
-        if isEnding.withLock({ $0 }) { server.channel.close(promise: nil) }
-        // Accepting is never cancelled: connections that wait in its sequence would be dropped unserved, which NIO takes
-        // for a mistake and ends the process. Cancellation closes the listener, and the sequence then ends by itself.
-        let accepting = Task { try await accept(server, onListening) }
+        let listener = try await ConnectionListener(host: host, port: port)
+        self.listener.withLock { $0 = listener }
+        if isEnding.withLock({ $0 }) { listener.close() }
+        if let port = listener.port { onListening(port) }
         try await withTaskCancellationHandler {
-            try await accepting.value
+            try await listener.serveEach(atMost: Self.connectionsMax, drain: Self.drainMax) { [certificate] channel in
+                let pipeline = channel.pipeline.syncOperations
+                try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
+                try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
+                try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
+                try pipeline.addHandler(CloseWhenIdle())
+                return try Connection(wrappingChannelSynchronously: channel)
+            } serve: { connection in
+                await self.serve(connection)
+            }
         } onCancel: {
             beginShutdown()
-        }
-    }
-
-    private func accept(
-        _ server: NIOAsyncChannel<Connection, Never>, _ onListening: @Sendable (Int) -> Void
-    ) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            try await server.executeThenClose { connections in
-                if let port = server.channel.localAddress?.port { onListening(port) }
-                var activeCount = 0
-                for try await connection in connections {
-                    if activeCount >= Self.connectionsMax {
-                        try await group.next()  // Waits for a place; the backlog holds newcomers meanwhile.
-                        activeCount -= 1
-                    }
-                    activeCount += 1
-                    group.addTask { await self.serve(connection) }
-                }
-            }
-            group.addTask {
-                try await Task.sleep(for: Self.drainMax)
-                throw CancellationError()
-            }
-            await drain(&group)
         }
     }
 
     /// Takes no new connections, answers what is under way, and then ends `run()`.
     public func beginShutdown() {
         isEnding.withLock { $0 = true }
-        listener.withLock { $0 }?.close(promise: nil)
+        listener.withLock { $0 }?.close()
     }
-
-    /// Waits for the connections; the alarm, which alone throws, or the last connection ends it.
-    private func drain(_ group: inout ThrowingTaskGroup<Void, any Error>) async {
-        while activeConnections.withLock({ $0 }) > 0 {
-            do { if try await group.next() == nil { break } } catch { break }
-        }
-        group.cancelAll()
-    }
-
-    private let activeConnections = Mutex(0)
 
     private func serve(_ connection: Connection) async {
-        activeConnections.withLock { $0 += 1 }
-        defer { activeConnections.withLock { $0 -= 1 } }
         do {
             try await connection.executeThenClose { inbound, outbound in
                 var request: HTTPRequestHead?

@@ -1,10 +1,10 @@
 import Logging
+import MeshServing
 import MeshWebSocket
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import Synchronization
 
 /// Accepts connections and serves each in a task of its own.
 struct Listener: Sendable {
@@ -27,36 +27,24 @@ struct Listener: Sendable {
         let connection: EventLoopFuture<Connection>
     }
 
-    typealias Server = NIOAsyncChannel<Accepted, Never>
-
     let tls: NIOSSLContext
     let router: Router
     let logger: Logger
-    private let channels = OpenChannels()
 
-    init(tls: NIOSSLContext, router: Router, logger: Logger) {
-        self.tls = tls
-        self.router = router
-        self.logger = logger
-    }
-
-    func bind(host: String, port: Int) async throws -> Server {
-        try await bootstrap.bind(host: host, port: port, childChannelInitializer: initialize)
+    func bind(host: String, port: Int) async throws -> ConnectionListener {
+        try await ConnectionListener(bootstrap) {
+            try await $0.bind(host: host, port: port, childChannelInitializer: $1)
+        }
     }
 
     /// Takes over a socket that already listens.
-    func adopt(_ descriptor: Int32) async throws -> Server {
-        try await bootstrap.bind(descriptor, childChannelInitializer: initialize)
+    func adopt(_ descriptor: Int32) async throws -> ConnectionListener {
+        try await ConnectionListener(bootstrap) { try await $0.bind(descriptor, childChannelInitializer: $1) }
     }
 
     /// Serves the connections of one listening socket until cancelled; then closes them.
-    func serve(_ server: Server) async throws {
-        defer { channels.closeAll() }
-        try await server.executeThenClose { connections in
-            try await withThrowingDiscardingTaskGroup { group in
-                for try await accepted in connections { group.addTask { await serve(accepted) } }
-            }
-        }
+    func serve(_ listener: ConnectionListener) async throws {
+        try await listener.serveEach(atMost: Self.connectionsMax, open: initialize) { await serve($0) }
     }
 
     private func serve(_ accepted: Accepted) async {
@@ -85,54 +73,27 @@ struct Listener: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
     }
 
-    private func initialize(_ channel: any Channel) -> EventLoopFuture<Accepted> {
-        guard channels.admit(channel) else {
-            return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
-        }
-        return channel.eventLoop.makeCompletedFuture {
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-            try pipeline.addHandler(DrainBeforeClose())
-            let upgrades = PortForwardUpgrades(gate: PortForwardGate(router: router))
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgrades.upgraders) {
-                channel in
-                channel.eventLoop.makeCompletedFuture {
-                    .http(try HTTPConnection.Stream(wrappingChannelSynchronously: channel))
-                }
+    private func initialize(_ channel: any Channel) throws -> Accepted {
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+        try pipeline.addHandler(DrainBeforeClose())
+        let upgrades = PortForwardUpgrades(gate: PortForwardGate(router: router))
+        let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Connection>(upgraders: upgrades.upgraders) {
+            channel in
+            channel.eventLoop.makeCompletedFuture {
+                .http(try HTTPConnection.Stream(wrappingChannelSynchronously: channel))
             }
-            var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
-            // Requests are served one after another anyway, and a held-back read would hide a hang-up.
-            configuration.enablePipelining = false
-            configuration.enableResponseHeaderValidation = true
-            let connection = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
-            let upgradeHandler = try pipeline.handler(type: NIOTypedHTTPServerUpgradeHandler<Connection>.self)
-            let gate = UpgradeGateHandler { channel, head in
-                channel.eventLoop.makeFutureWithTask { try await upgrades.isGranted(channel, head) }
-            }
-            try pipeline.addHandler(gate, position: .before(upgradeHandler))
-            return Accepted(channel: channel, connection: connection)
         }
-    }
-}
-
-/// The connections that are open, so that none outlives the server.
-private final class OpenChannels: Sendable {
-    private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
-
-    /// Notes a connection, unless there are too many.
-    func admit(_ channel: any Channel) -> Bool {
-        let id = ObjectIdentifier(channel)
-        let isAdmitted = open.withLock { open in
-            guard open.count < Listener.connectionsMax else { return false }
-            open[id] = channel
-            return true
+        var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
+        // Requests are served one after another anyway, and a held-back read would hide a hang-up.
+        configuration.enablePipelining = false
+        configuration.enableResponseHeaderValidation = true
+        let connection = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
+        let upgradeHandler = try pipeline.handler(type: NIOTypedHTTPServerUpgradeHandler<Connection>.self)
+        let gate = UpgradeGateHandler { channel, head in
+            channel.eventLoop.makeFutureWithTask { try await upgrades.isGranted(channel, head) }
         }
-        guard isAdmitted else { return false }
-        channel.closeFuture.whenComplete { _ in _ = self.open.withLock { $0.removeValue(forKey: id) } }
-        return true
-    }
-
-    func closeAll() {
-        for channel in open.withLock({ Array($0.values) }) { channel.close(promise: nil) }
+        try pipeline.addHandler(gate, position: .before(upgradeHandler))
+        return Accepted(channel: channel, connection: connection)
     }
 }

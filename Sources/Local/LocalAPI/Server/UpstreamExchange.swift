@@ -109,7 +109,8 @@ struct UpstreamExchange: Sendable {
     }
 
     private func withConnection<T: Sendable>(_ use: (Connection) async throws -> T) async throws -> T {
-        let connection = try await connect()
+        let cause = FirstError()
+        let connection = try await connect(noting: cause)
         let isLate = Mutex(false)
         let alarm = limit.map { limit in
             connection.channel.eventLoop.scheduleTask(in: limit) {
@@ -119,12 +120,12 @@ struct UpstreamExchange: Sendable {
         }
         defer { alarm?.cancel() }
         do { return try await use(connection) } catch {
-            guard isLate.withLock({ $0 }), let limit else { throw error }
+            guard isLate.withLock({ $0 }), let limit else { throw cause.value ?? error }
             throw Failure(description: "no answer within \(limit.nanoseconds / 1_000_000_000)s (deadline exceeded)")
         }
     }
 
-    private func connect() async throws -> Connection {
+    private func connect(noting cause: FirstError) async throws -> Connection {
         let tls = target.tls
         let timeout = min(Self.connectTimeout, limit ?? Self.connectTimeout)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -139,6 +140,7 @@ struct UpstreamExchange: Sendable {
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls.context, serverHostname: name))
                     }
                     try pipeline.addHTTPClientHandlers()
+                    try pipeline.addHandler(cause)
                 }
             }
             .connect(host: target.host, port: target.port).get()
@@ -170,5 +172,18 @@ struct UpstreamExchange: Sendable {
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: "tls: \(error)"
         default: "\(error)"
         }
+    }
+}
+
+/// The first thing that went wrong on a connection: a handshake may fail before anybody reads from it.
+private final class FirstError: ChannelInboundHandler, Sendable {
+    typealias InboundIn = NIOAny
+
+    private let first = Mutex<(any Error)?>(nil)
+    var value: (any Error)? { first.withLock { $0 } }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        first.withLock { $0 = $0 ?? error }
+        context.fireErrorCaught(error)
     }
 }

@@ -1,4 +1,5 @@
 internal import Logging
+internal import MeshServing
 internal import NIOCore
 internal import NIOPosix
 
@@ -22,17 +23,13 @@ struct PortForwardServer: Sendable {
     /// Serves until cancelled.
     func run() async throws {
         let path = config.stateDirectory + "/run/node.sock"
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.wrap(channel) }
-            }
-        Files.setMode(path, 0o600)
-        try await withThrowingDiscardingTaskGroup { group in
-            try await server.executeThenClose { connections in
-                for try await connection in connections { group.addTask { await serve(connection) } }
-            }
+        let listener = try await ConnectionListener(bootstrap) {
+            try await $0.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true, childChannelInitializer: $1)
         }
+        Files.setMode(path, 0o600)
+        try await listener.serveEach { try Self.wrap($0) } serve: { await serve($0) }
     }
 
     private static func wrap(_ channel: any Channel) throws -> Connection {

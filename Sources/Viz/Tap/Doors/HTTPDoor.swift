@@ -7,15 +7,15 @@
 package import Logging
 import MeshAPI
 import MeshModel
+import MeshServing
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 import NIOSSL
 import SwiftProtobuf
 
 /// Serves HTTPS.
 package struct HTTPDoor: Sendable {
-    /// Connections at once; further ones wait in the backlog.
+    /// Connections at once; further ones are closed.
     package static let connectionsMax = 512
     /// Bytes of a request's body.
     static let bodyBytesMax = 1_048_576
@@ -44,25 +44,12 @@ package struct HTTPDoor: Sendable {
     ///
     /// - Parameter onListening: called once with the bound port.
     package func run(onListening: @Sendable (Int) -> Void = { _ in }) async throws {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: host, port: port) { [certificate] channel in
-                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, certificate) }
-            }
-        try await server.executeThenClose { connections in
-            if let port = server.channel.localAddress?.port { onListening(port) }
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                var activeCount = 0
-                for try await connection in connections {
-                    if activeCount >= Self.connectionsMax {
-                        try await group.next()
-                        activeCount -= 1
-                    }
-                    activeCount += 1
-                    group.addTask { await serve(connection) }
-                }
-                group.cancelAll()
-            }
+        let listener = try await ConnectionListener(host: host, port: port)
+        if let port = listener.port { onListening(port) }
+        try await listener.serveEach(atMost: Self.connectionsMax) { [certificate] channel in
+            try Self.configure(channel, certificate)
+        } serve: { connection in
+            await serve(connection)
         }
     }
 
