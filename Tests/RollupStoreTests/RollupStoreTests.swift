@@ -292,6 +292,33 @@ struct StoreFailureTests {
         #expect(try await again.successes(start, now, now: now).values.allSatisfy { $0 == 60 })
     }
 
+    @Test("Scrapes that come faster than the file takes them wait, and none is given up")
+    func backPressure() async throws {
+        let fixture = try StoreFixture()
+        let store = try fixture.open(at: start)
+        let at = start.advanced(by: 10_000)
+        let step = [UInt8](repeating: 7, count: RollupStore.pendingBytesMax / 50)
+        await withTaskGroup(of: Void.self) { group in
+            for reader in 0..<8 {
+                group.addTask {
+                    for index in 0..<20 {
+                        await store.waitForRoom(now: at)
+                        await store.ingest(
+                            StoreFixture.record(
+                                "u\(reader)-\(index)", at: at,
+                                [(StoreFixture.pod("web", "web-\(reader)"), StoreFixture.rollup(1))],
+                                base: SeriesCursor().encodedBase(), step: step))
+                    }
+                }
+            }
+        }
+        await store.flush(now: at)
+        #expect(await store.currentStatus().droppedRecords == 0)
+        await store.shutdown(now: at)
+        let again = try fixture.open(at: at)
+        #expect(try await again.successes(start, at, now: at) == ["web": 160])
+    }
+
     @Test("Migrations run once and are recorded by number")
     func migrations() async throws {
         let fixture = try StoreFixture()

@@ -72,7 +72,15 @@ public actor RollupStore {
     /// Pods that records came from.
     var knownPods: Set<String> = []
     var restored: [String: SeriesCursor] = [:]
-    var isWriting = false
+    /// A transaction is under way; one at a time.
+    var isWriting = false {
+        didSet {
+            guard !isWriting else { return }
+            for waiter in roomWaiters { waiter.resume() }
+            roomWaiters = []
+        }
+    }
+    private var roomWaiters: [CheckedContinuation<Void, Never>] = []
     var status = Status()
     var lastWarningAt: UnixTime?
 
@@ -127,6 +135,18 @@ public actor RollupStore {
 
     /// Whether the next record of `pod` has to bring a base.
     public func wantsBase(of pod: String) -> Bool { podsWantingBase.contains(pod) }
+
+    /// Returns when little waits for the file, or nothing can be written: before a scrape is read, so that a slow disk
+    /// slows scraping instead of making records pile up.
+    public func waitForRoom(now: UnixTime) async {
+        while status.isWritable, pendingBytes > Self.pendingBytesMax / 2 {
+            if isWriting {
+                await withCheckedContinuation { roomWaiters.append($0) }
+            } else {
+                await flush(now: now)
+            }
+        }
+    }
 
     /// Takes in one scrape: visible to queries at once, durable with the next `flush`.
     public func ingest(_ record: ScrapeRecord) {

@@ -63,6 +63,7 @@ package actor Ingestor {
     package func ingest(
         _ body: [UInt8], of facts: PodFacts, at: UnixTime, needsEnd: Bool = false, milliseconds: Int64 = 0
     ) async {
+        await store.waitForRoom(now: at)
         let id = facts.cursorID
         if pods[id] == nil {
             let cursor = await store.takeCursor(of: id)
