@@ -232,13 +232,13 @@ static int place_descriptors(mesh_spawn *spawn, int *report_fd) {
         moved[i] = fcntl(spawn->from[i], F_DUPFD_CLOEXEC, high);
         if (moved[i] < 0) return -1;
     }
-    int keep_max = 2;
+    // Whatever is open closes when the program executes, also between the descriptors that are passed; those are copied
+    // into place behind this, without the flag. The report pipe must live until then.
+    if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) != 0) return -1;
     for (size_t i = 0; i < spawn->descriptor_count; i++) {
         if (dup2(moved[i], spawn->to[i]) < 0) return -1;
-        if (spawn->to[i] > keep_max) keep_max = spawn->to[i];
     }
-    // Whatever else is open closes when the program executes; the report pipe must live until then.
-    return (int)syscall(SYS_close_range, keep_max + 1, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+    return 0;
 }
 
 static int keep_capabilities(uint64_t add) {
