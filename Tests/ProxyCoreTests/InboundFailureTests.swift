@@ -113,6 +113,24 @@ import Testing
         }
     }
 
+    @Test("101 that nobody asked for is 502, and what comes behind it reaches nobody", arguments: ["", "Upgrade: h2c\r\n"])
+    func unaskedSwitch(field: String) async throws {
+        try await ProxyFixture.run { proxy in
+            let server = try await ScriptedServer.start(on: proxy.group)
+            let client = try await proxy.inbound(to: server.address)
+            // An upgrade that the proxy takes off is not asked for either.
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\(field)\r\n")
+            let upstream = try await server.next()
+            _ = try await upstream.takeHead()
+            try await upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nbytes")
+            let answer = try await client.takeToEnd()
+            #expect(answer.hasPrefix("HTTP/1.1 502 Bad Gateway\r\n") && answer.hasSuffix("\r\n\r\n"))
+            try await eventually("the application's connection closes") { upstream.isInputClosed }
+            #expect(try await proxy.metric("inbound_http_errors_total", ["error": "unexpected"]) == 1)
+            #expect(try await proxy.metric("response_total", ["status_code": "502", "classification": "failure"]) == 1)
+        }
+    }
+
     @Test("A client that hangs up cancels its request")
     func hangUp() async throws {
         try await ProxyFixture.run { proxy in

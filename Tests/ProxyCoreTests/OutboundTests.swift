@@ -163,6 +163,29 @@ import Testing
         }
     }
 
+    @Test(
+        "A peer's proxy ends the client's connection over plain HTTP/1 too, and says why only where it may",
+        arguments: [true, false])
+    func peerCloses(isInformational: Bool) async throws {
+        let environment = ["LINKERD2_PROXY_OUTBOUND_DISABLE_INFORMATIONAL_HEADERS": isInformational ? "false" : "true"]
+        try await ProxyFixture.run(environment) { proxy in
+            logical(proxy)
+            let server = try await ScriptedServer.answering(
+                "HTTP/1.1 504 Gateway Timeout\r\nL5d-Proxy-Error: too slow\r\nl5d-proxy-connection: Close\r\n"
+                    + "Content-Length: 2\r\n\r\nhi", on: proxy.group)
+            proxy.discovery.setEndpoints(path, .replace([DiscoveredEndpoint(address: server.address)]))
+            let client = try await proxy.outbound(to: service)
+            try await client.send(get)
+            let answer = try await client.takeToEnd()
+            let reason = isInformational ? "L5d-Proxy-Error: too slow\r\n" : ""
+            #expect(answer == "HTTP/1.1 504 Gateway Timeout\r\n\(reason)Content-Length: 2\r\nconnection: close\r\n\r\nhi")
+            // Inbound, it is the application's field like any other.
+            let inbound = try await proxy.inbound(to: server.address)
+            try await inbound.send(get)
+            #expect(try await inbound.take(through: "hi").contains("l5d-proxy-connection: Close\r\n"))
+        }
+    }
+
     @Test("An address outside the cluster's networks is forwarded as it is, without asking")
     func outside() async throws {
         try await ProxyFixture.run { proxy in

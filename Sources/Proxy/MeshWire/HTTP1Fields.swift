@@ -18,6 +18,10 @@ package struct HTTP1FieldRules: OptionSet, Sendable {
     package static let takesOverride = HTTP1FieldRules(rawValue: 4)
     /// Read `l5d-require-id` and drop it.
     package static let takesRequiredID = HTTP1FieldRules(rawValue: 8)
+    /// Read `l5d-proxy-connection`, by which a peer's proxy ends the client's connection, and drop it.
+    package static let takesProxyConnection = HTTP1FieldRules(rawValue: 16)
+    /// Drop `l5d-proxy-error`.
+    package static let dropsProxyError = HTTP1FieldRules(rawValue: 32)
 }
 
 /// What the field lines of one head say.
@@ -47,7 +51,8 @@ struct HTTP1Fields {
     var canonicalName: Range<Int> = 0..<0
     var overrideName: Range<Int> = 0..<0
     var requiredID: Range<Int> = 0..<0
-    let rules: HTTP1FieldRules
+    var endsClientConnection = false
+    var rules: HTTP1FieldRules
 
     /// Where the first field line begins.
     private(set) var linesStart = 0
@@ -73,6 +78,7 @@ struct HTTP1Fields {
         canonicalName = 0..<0
         overrideName = 0..<0
         requiredID = 0..<0
+        endsClientConnection = false
         count = 0
     }
 
@@ -114,6 +120,8 @@ struct HTTP1Fields {
                 case "l5d-dst-canonical": rules.contains(.dropsCanonicalName)
                 case "l5d-dst-override": rules.contains(.takesOverride)
                 case "l5d-require-id": rules.contains(.takesRequiredID)
+                case "l5d-proxy-connection": rules.contains(.takesProxyConnection)
+                case "l5d-proxy-error": rules.contains(.dropsProxyError)
                 default: nominated.contains(name)
                 }
             if isDropped { removals.append(offset..<line.end) }
@@ -209,6 +217,11 @@ extension HTTP1Fields {
         case 10: takeTen(bytes, line, start: start)
         case 13: takeThirteen(bytes, line, start: start)
         case 14: try takeFourteen(bytes, line, start: start)
+        case 15
+        where rules.contains(.dropsProxyError)
+            && folded(bytes, at: start, count: 8) == word("l", "5", "d", "-", "p", "r", "o", "x")
+            && folded(bytes, at: start + 8, count: 7) == word("y", "-", "e", "r", "r", "o", "r"):
+            removals.append(start..<line.end)
         case 16
         where folded(bytes, at: start, count: 8) == word("p", "r", "o", "x", "y", "-", "c", "o")
             && folded(bytes, at: start + 8, count: 8) == word("n", "n", "e", "c", "t", "i", "o", "n"):
@@ -220,6 +233,7 @@ extension HTTP1Fields {
             if Self.isHost(bytes, line.value) { overrideName = line.value }
             removals.append(start..<line.end)
         case 17: try takeSeventeen(bytes, line, start: start)
+        case 20 where rules.contains(.takesProxyConnection): takeTwenty(bytes, line, start: start)
         default: break
         }
     }
@@ -295,6 +309,15 @@ extension HTTP1Fields {
             if Self.isHost(bytes, line.value) { canonicalName = line.value }
             if rules.contains(.dropsCanonicalName) { removals.append(start..<line.end) }
         }
+    }
+
+    private mutating func takeTwenty(_ bytes: Span<UInt8>, _ line: Line, start: Int) {
+        guard folded(bytes, at: start, count: 8) == word("l", "5", "d", "-", "p", "r", "o", "x"),
+            folded(bytes, at: start + 8, count: 8) == word("y", "-", "c", "o", "n", "n", "e", "c"),
+            folded(bytes, at: start + 16, count: 4) == word("t", "i", "o", "n")
+        else { return }
+        removals.append(start..<line.end)
+        if Self.option(bytes, line.value) == .close { endsClientConnection = true }
     }
 
     private mutating func takeConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) {

@@ -4,6 +4,7 @@ package enum HTTP1ParseError: String, Error, Sendable, CaseIterable {
     case badTarget = "bad request target"
     case badVersion = "unsupported version"
     case badStatusLine = "bad status line"
+    case unaskedSwitch = "the application switched protocols unasked"
     case badFieldName = "bad field name"
     case badFieldValue = "bad field value"
     case obsoleteFold = "obsolete line folding"

@@ -15,6 +15,14 @@ package struct HTTP1ResponseParser {
 
     package init() {}
 
+    /// Which fields do not travel on, besides the hop-by-hop ones; set it between two heads.
+    package var rules: HTTP1FieldRules {
+        get { fields.rules }
+        set { fields.rules = newValue }
+    }
+    /// The server's proxy wants the client's connection to end.
+    package var endsClientConnection: Bool { fields.endsClientConnection }
+
     /// Ranges of lines to leave out when the head travels on, ascending.
     package var removals: [Range<Int>] { fields.removals }
     /// Offset at which fields may be added.

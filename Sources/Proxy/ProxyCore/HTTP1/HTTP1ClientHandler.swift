@@ -42,6 +42,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     func begin(_ exchange: any HTTP1ResponseSink, method: HTTP1Method) {
         self.exchange = exchange
         self.method = method
+        parser.rules = exchange.responseRules
         hasResponseBytes = false
         phase = .head
     }
@@ -178,6 +179,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
             return true
         }
         if parser.status == 101 || (method == .connect && parser.status < 300) {
+            // A tunnel that the client knows nothing of would make its next requests somebody else's bytes.
+            guard parser.status != 101 || exchange.wantsUpgrade else { throw .unaskedSwitch }
             exchange.forwardSwitch(received, parser)
             input.moveReaderIndex(forwardBy: head)
             let rest = input

@@ -15,6 +15,8 @@ struct HTTP1Exchange {
     private(set) var mayUsePool = false
     /// Whether HTTP/2 can say the same: no tunnel, and a host as far as the version demands one.
     private(set) var mayBeCarried = false
+    /// Whether the client asked for another protocol.
+    private(set) var wantsUpgrade = false
     private(set) var endpoint: EndpointHandle?
     var upstream: HTTP1ClientHandler?
     /// The whole request has been passed on.
@@ -48,6 +50,7 @@ struct HTTP1Exchange {
         method = parser.method
         isHTTP10 = parser.isHTTP10
         keepsConnection = parser.keepsConnection
+        wantsUpgrade = parser.wantsUpgrade
         mayUsePool = !parser.isHTTP10 && parser.hasHost && parser.method != .connect && !parser.wantsUpgrade
         mayBeCarried =
             parser.method != .connect && !parser.wantsUpgrade

@@ -6,6 +6,10 @@ import NIOCore
 protocol HTTP1ResponseSink: AnyObject {
     /// The tap that hears of body bytes, if one took the exchange.
     var tap: TapExchange? { get }
+    /// Whether the request asked for another protocol, so that 101 may answer it.
+    var wantsUpgrade: Bool { get }
+    /// Which of the response's fields are for this proxy alone.
+    var responseRules: HTTP1FieldRules { get }
     /// A 1xx response other than 101; more heads follow.
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser)
     /// 101, or 2xx to CONNECT; `becomeTunnel` follows.

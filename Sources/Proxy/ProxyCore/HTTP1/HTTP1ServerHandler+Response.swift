@@ -13,6 +13,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
     // MARK: Calls from the client handler
 
     var tap: TapExchange? { exchange.tap }
+    var wantsUpgrade: Bool { exchange.wantsUpgrade }
 
     /// Passes on a 1xx response; the final one follows.
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
@@ -32,7 +33,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
     ) {
         logAnswer(source, head)
         exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
-        if isUntilClose || isDraining { exchange.closeAfterwards() }
+        if isUntilClose || isDraining || head.endsClientConnection { exchange.closeAfterwards() }
         forward(source, head, bodyBytes: bodyBytes, additions: connectionField)
     }
 

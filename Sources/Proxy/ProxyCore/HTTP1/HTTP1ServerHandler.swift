@@ -39,6 +39,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     let transport: TransportMetrics
     let drain: DrainState
     let limits: HTTP2Limits
+    let responseRules: HTTP1FieldRules
     var context: ChannelHandlerContext?
     var phase: Phase = .head
     var parser: HTTP1RequestParser
@@ -79,6 +80,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
             stack.direction == .inbound ? .dropsClientID : [.dropsCanonicalName, .takesRequiredID]
         if stack.requestName == .override { rules.insert(.takesOverride) }
         parser = HTTP1RequestParser(rules: rules)
+        responseRules =
+            stack.direction == .inbound
+            ? [] : stack.emitsInformationalHeaders ? .takesProxyConnection : [.takesProxyConnection, .dropsProxyError]
     }
 
     // MARK: The channel's events

@@ -199,6 +199,9 @@ extension HTTP1Restorer: StreamUpstream {
 extension HTTP1Restorer: HTTP1ResponseSink {
     /// The stream has its own.
     var tap: TapExchange? { nil }
+    /// What asks for a tunnel is not carried.
+    var wantsUpgrade: Bool { false }
+    var responseRules: HTTP1FieldRules { [] }
 
     func forwardInformational(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
         guard let server else { return }
@@ -289,9 +292,9 @@ extension HTTP1Restorer: HTTP1ResponseSink {
     }
 
     func becomeTunnel(from connection: HTTP1ClientHandler, received rest: ByteBuffer) {
-        // Nobody asked for another protocol.
+        // Not reached while no tunnel is asked for.
         connection.close()
-        end(.connect(ProxyError(.upstreamMalformed, "the application switched protocols unasked")))
+        end(.connect(ProxyError(.upstreamMalformed, HTTP1ParseError.unaskedSwitch.rawValue)))
     }
 }
 
