@@ -12,9 +12,12 @@ final class SessionPair {
     /// Most bytes that go across in one piece.
     var pieceBytesMax = Int.max
 
-    init(_ limits: SessionLimits = SessionLimits(), client clientLimits: SessionLimits = SessionLimits()) {
+    init(
+        _ limits: SessionLimits = SessionLimits(), client clientLimits: SessionLimits = SessionLimits(),
+        serverMemory: HTTP2Memory = HTTP2Memory()
+    ) {
         client = HTTP2Session(role: .client, limits: clientLimits)
-        server = HTTP2Session(role: .server, limits: limits)
+        server = HTTP2Session(role: .server, limits: limits, memory: serverMemory)
     }
 
     /// Moves bytes both ways until neither side has anything to say.

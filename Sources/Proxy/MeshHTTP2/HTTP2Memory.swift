@@ -15,6 +15,8 @@ import NIOCore
     private var arena = unsafe HeaderStorage(byteCapacity: 1_024, fieldCapacity: 32)
     private var events: ContiguousArray<HTTP2Event> = []
     private var output = ByteBuffer()
+    private let advancedBytesMax: Int
+    private var advancedBytes = 0
 
     /// What is larger than these is freed when it comes back, so that one burst does not stay for ever.
     private static let arenaBytesMax = 16_384
@@ -22,7 +24,11 @@ import NIOCore
     private static let outputBytesMax = 65_536
 
     /// Makes an empty place; sessions fill it.
-    public init() {
+    /// - Parameter advancedBytesMax: bytes that streams may hold beyond what the windows of their connections allow, so
+    ///   that streams which nobody reads do not stop the others; past it they do. By default, five hundred windows of
+    ///   64 KiB.
+    public init(advancedBytesMax: Int = 33_554_432) {
+        self.advancedBytesMax = advancedBytesMax
         unsafe allocator = .allocate(capacity: 1)
         unsafe allocator.initialize(to: SessionAllocator())
     }
@@ -82,6 +88,19 @@ import NIOCore
     func giveBack(output buffer: ByteBuffer) {
         if buffer.storageCapacity <= Self.outputBytesMax { output = buffer }
     }
+
+    // MARK: Credit ahead of streams
+
+    /// Lets the streams of a connection hold up to `byteCount` bytes more.
+    /// - Returns: how many more; less than asked for, or 0, when others hold so much already.
+    func takeAdvance(_ byteCount: Int) -> Int {
+        let taken = min(byteCount, advancedBytesMax - advancedBytes)
+        advancedBytes += taken
+        return taken
+    }
+
+    /// So many of them are held no longer.
+    func giveBackAdvance(_ byteCount: Int) { advancedBytes -= byteCount }
 
     // MARK: nghttp2's own memory
 

@@ -30,12 +30,15 @@ public import NIOCore
     private var hasFailed = false
     private var touched: ContiguousArray<StreamSlot> = []
     private let memory: HTTP2Memory
+    /// Bytes that streams may hold back of the window they share, before the connection gets credit ahead of them.
+    private let heldBytesMax: Int
 
     /// Makes a session and queues its preface and SETTINGS.
     /// - Parameter memory: shared by the sessions of one event loop; a session alone has its own.
     public init(role: Role, limits: SessionLimits, memory: HTTP2Memory = HTTP2Memory()) {
         self.role = role
         self.memory = memory
+        heldBytesMax = limits.connectionWindowBytes / 2
         let core = UnsafeMutablePointer<SessionCore>.allocate(capacity: 1)
         unsafe core.initialize(
             to: SessionCore(isServer: role == .server, limits: limits, headers: headers.storage))
@@ -45,6 +48,7 @@ public import NIOCore
     }
 
     deinit {
+        unsafe memory.giveBackAdvance(core.pointee.advancedBytes)
         unsafe nghttp2_session_del(session)
         unsafe core.deinitialize(count: 1)
         unsafe core.deallocate()
@@ -114,6 +118,7 @@ public import NIOCore
             fail(libraryCode: Int32(used))
         } else {
             inputUsed += min(used, count)
+            advanceCredit()
             if unsafe core.pointee.isFlooded { fail(libraryCode: NGHTTP2_ERR_FLOODED.rawValue) }
         }
     }
@@ -154,7 +159,28 @@ public import NIOCore
     /// Call it when the other side has taken as many, and not before.
     public func consume(streamID: Int, byteCount: Int) {
         guard byteCount > 0 else { return }
-        unsafe _ = nghttp2_session_consume(session, Int32(truncatingIfNeeded: streamID), byteCount)
+        let id = Int32(truncatingIfNeeded: streamID)
+        unsafe core.pointee.heldBytes -= byteCount
+        let ahead = unsafe min(byteCount, core.pointee.advancedBytes)
+        guard ahead > 0 else {
+            unsafe _ = nghttp2_session_consume(session, id, byteCount)
+            return
+        }
+        unsafe core.pointee.advancedBytes -= ahead
+        memory.giveBackAdvance(ahead)
+        unsafe _ = nghttp2_session_consume_stream(session, id, byteCount)
+        if byteCount > ahead { unsafe _ = nghttp2_session_consume_connection(session, byteCount - ahead) }
+    }
+
+    /// Keeps streams that nobody reads from holding up the others: before what they hold is the whole of the window
+    /// that all share, the connection gets credit for it, and only the streams themselves wait for theirs.
+    private func advanceCredit() {
+        let owed = unsafe core.pointee.heldBytes - core.pointee.advancedBytes
+        guard owed > heldBytesMax else { return }
+        let credit = memory.takeAdvance(owed)
+        guard credit > 0 else { return }
+        unsafe core.pointee.advancedBytes += credit
+        unsafe _ = nghttp2_session_consume_connection(session, credit)
     }
 
     /// Whether `produce` would give anything.

@@ -77,6 +77,7 @@ private func setReceiveCallbacks(_ table: OpaquePointer) {
             let data = unsafe data,
             let base = unsafe core.pointee.inputBase, count > 0
         else { return 0 }
+        unsafe core.pointee.heldBytes += count
         unsafe core.pointee.events.append(.data(slot, BodyChunk(offset: data - base, byteCount: count)))
         return 0
     }

@@ -30,6 +30,11 @@ import NIOCore
     /// A rate of the limits was exceeded: the session ends.
     var isFlooded = false
 
+    /// Body bytes received whose credit nobody gave back yet.
+    var heldBytes = 0
+    /// As many of them have given the connection its credit, but not their streams.
+    var advancedBytes = 0
+
     /// Output, in order: `output`'s bytes, with each of `largePieces` put in at its index.
     var output = ByteBuffer()
     var largePieces: ContiguousArray<(index: Int, bytes: ByteBuffer)> = []
