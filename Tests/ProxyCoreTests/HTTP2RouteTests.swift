@@ -6,7 +6,7 @@ import ProxyCore
 import Testing
 
 /// A whole proxy between an HTTP/2 client and an HTTP/2 server whose answers a test writes.
-private struct HTTP2RouteFixture: Sendable {
+struct HTTP2RouteFixture: Sendable {
     typealias Answer = @Sendable (_ attempt: Int, _ slot: Int, _ peer: HTTP2Peer) -> Void
 
     let proxy: ProxyFixture
@@ -23,7 +23,8 @@ private struct HTTP2RouteFixture: Sendable {
 
     /// - Parameter answer: called when a request is complete, with the number of requests before it.
     static func run(
-        _ routes: [ProfileRoute], budget: RetryBudget.Settings? = RoutedService.budget(), answer: @escaping Answer,
+        _ routes: [ProfileRoute], budget: RetryBudget.Settings? = RoutedService.budget(),
+        environment: [String: String] = [:], answer: @escaping Answer,
         _ body: (HTTP2RouteFixture) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -50,7 +51,7 @@ private struct HTTP2RouteFixture: Sendable {
             }
         }.bind(host: "127.0.0.1", port: 0).get()
         do {
-            try await ProxyFixture.run { proxy in
+            try await ProxyFixture.run(environment) { proxy in
                 let service = try RoutedService()
                 service.set(proxy, routes: routes, budget: budget)
                 guard let address = server.localAddress else { throw DeadlineError(description: "no server") }

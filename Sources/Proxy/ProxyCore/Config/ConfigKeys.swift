@@ -176,6 +176,9 @@ extension ConfigKey {
     static let outboundDisablesHeaders = ConfigKey(
         "OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", .flag, "",
         "Keep `l5d-proxy-error` and its kin from applications; unset follows `INGRESS_MODE`.")
+    static let replayBytesMax = ConfigKey(
+        "REPLAY_BYTES_MAX", .integer(0...Int(Int32.max)), "16777216",
+        "Request bytes kept per event loop in case requests are sent again; what finds no room is sent once. Our own key.")
     static let metricsRetainIdle = ConfigKey(
         "METRICS_RETAIN_IDLE", .duration, "10m", "How long a series that nobody holds stays after its last change.")
     static let metricsSeriesMax = ConfigKey(
@@ -210,7 +213,7 @@ extension ConfigKey {
         "CORES_MAX_RATIO", .ratio, "", "Event loops as a share of the processors, above 0 and up to 1.")
 
     static let process = [
-        ingressMode, outboundDisablesHeaders, metricsRetainIdle, metricsSeriesMax, metricsNamesMax, hostnameLabels,
+        ingressMode, outboundDisablesHeaders, replayBytesMax, metricsRetainIdle, metricsSeriesMax, metricsNamesMax, hostnameLabels,
         authorityLabels, shutdownGrace, shutdownAcceptGrace, shutdownEndpoint, log, logFormat, accessLog, cores, coresMin,
         coresMax, coresMaxRatio,
     ]

@@ -33,6 +33,7 @@ extension ProxyConfig {
         self.isIngress = isIngress
         emitsOutboundHeaders = !(reader.optional(.outboundDisablesHeaders, ConfigGrammar.flag) ?? isIngress)
         coreCount = reader.coreCount(available: max(1, coresAvailable))
+        replayBytesMax = reader.integer(.replayBytesMax)
         metricsRetainIdle = reader.duration(.metricsRetainIdle)
         metricsSeriesMax = reader.integer(.metricsSeriesMax)
         metricsAuthoritiesMax = reader.integer(.metricsNamesMax)

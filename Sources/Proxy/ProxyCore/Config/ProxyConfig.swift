@@ -70,6 +70,8 @@ package struct ProxyConfig: Sendable {
     package var trustsInboundLoopback = true
     /// Event loops of the data plane.
     package var coreCount: Int
+    /// Request bytes kept on one event loop in case requests are sent again.
+    package var replayBytesMax: Int
     package var metricsRetainIdle: TimeAmount
     /// Label sets per kind of series and loop.
     package var metricsSeriesMax: Int

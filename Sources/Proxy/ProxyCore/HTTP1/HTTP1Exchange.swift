@@ -41,6 +41,8 @@ struct HTTP1Exchange {
     private var isPending = false
     private var hasRetried = false
     private var keptBytesMax = 0
+    /// Where there is room for what is kept.
+    private var replays: ReplayBudget?
     /// Set while the request is counted among those in flight.
     private var inFlight: InFlightLimit?
 
@@ -61,7 +63,7 @@ struct HTTP1Exchange {
         hasRetried = false
         redispatchCount = 0
         routed = nil
-        kept = nil
+        dropKept()
     }
 
     /// Counts the request in.
@@ -78,26 +80,37 @@ struct HTTP1Exchange {
         inFlight = nil
     }
 
-    /// Keeps what will be sent of the request, up to so many bytes of body behind its head; 0 keeps nothing.
-    mutating func keepRequest(bodyBytesMax: Int, head: Int) {
+    /// Keeps what will be sent of the request, up to so many bytes of body behind its head, as far as there is room
+    /// for it; 0 keeps nothing.
+    mutating func keepRequest(bodyBytesMax: Int, head: Int, in replays: ReplayBudget) {
+        dropKept()
+        guard bodyBytesMax > 0 else { return }
         keptBytesMax = head + bodyBytesMax
-        kept = bodyBytesMax > 0 ? ByteBuffer() : nil
+        kept = ByteBuffer()
+        self.replays = replays
     }
 
     /// Takes bytes of the request, as they came, into what is kept.
     mutating func keep(_ bytes: ByteBuffer) {
-        guard let count = kept?.readableBytes else { return }
-        if count + bytes.readableBytes > keptBytesMax {
-            kept = nil
-        } else {
+        guard let count = kept?.readableBytes, let replays else { return }
+        if count + bytes.readableBytes <= keptBytesMax, replays.take(bytes.readableBytes) {
             kept?.writeImmutableBuffer(bytes)
+        } else {
+            dropKept()
         }
     }
 
     /// Hands the kept request over.
     mutating func takeKept() -> ByteBuffer? {
-        defer { kept = nil }
-        return kept
+        let taken = kept
+        dropKept()
+        return taken
+    }
+
+    private mutating func dropKept() {
+        guard let count = kept?.readableBytes else { return }
+        replays?.giveBack(count)
+        kept = nil
     }
 
     /// An endpoint was chosen: the request counts from here.
@@ -119,7 +132,7 @@ struct HTTP1Exchange {
         self.status = status
         tap?.answered(status: status, fields: fields)
         replay = nil
-        kept = nil
+        dropKept()
         settle()
         guard let endpoint else { return }
         let now = NIODeadline.now().uptimeNanoseconds
@@ -216,7 +229,7 @@ struct HTTP1Exchange {
         endpoint = nil
         upstream = nil
         replay = nil
-        kept = nil
+        dropKept()
         routed = nil
         status = 0
         settle()

@@ -16,7 +16,7 @@ extension HTTP1ServerHandler {
             method: bytes.extracting(parser.methodText), target: bytes.extracting(parser.target))
         let routed = RoutedRequest(route, at: NIODeadline.now().uptimeNanoseconds)
         exchange.routed = routed
-        exchange.keepRequest(bodyBytesMax: routed.keptBytesMax, head: parser.headBytes)
+        exchange.keepRequest(bodyBytesMax: routed.keptBytesMax, head: parser.headBytes, in: drain.replays)
         let generation = exchange.generation
         routed.limit(on: context.eventLoop) { [weak self] error in self?.routeExpired(generation, error) }
     }
@@ -67,7 +67,8 @@ extension HTTP1ServerHandler {
         exchange.isRequestDone = false
         exchange.replay = nil
         exchange.upstream = nil
-        exchange.keepRequest(bodyBytesMax: exchange.routed?.keptBytesMax ?? 0, head: parser.headBytes)
+        let bodyBytesMax = exchange.routed?.keptBytesMax ?? 0
+        exchange.keepRequest(bodyBytesMax: bodyBytesMax, head: parser.headBytes, in: drain.replays)
     }
 
     /// Sends a request elsewhere whose endpoint could not be connected to: none of it has left the input.

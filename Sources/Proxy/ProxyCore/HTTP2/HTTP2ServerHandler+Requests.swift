@@ -42,7 +42,7 @@ extension HTTP2ServerHandler {
 
     private func requestCopy(_ slot: StreamSlot) -> RequestCopy {
         if let known = streams[slot].copy { return known }
-        let made = RequestCopy()
+        let made = RequestCopy(in: drain.replays)
         streams[slot].copy = made
         return made
     }
@@ -123,7 +123,7 @@ extension HTTP2ServerHandler {
         guard !isWhole else { return }
         if copy.body.readableBytes > 0 { upstream.sendBody(copy.body, on: upstreamSlot) }
         if copy.isEnd { upstream.finish(upstreamSlot) }
-        if copy.body.readableBytes > replayBytesMax(slot) { copy.drop() }
+        copy.keepHeld(max: replayBytesMax(slot))
     }
 
     func requestBody(_ slot: StreamSlot, _ chunk: BodyChunk) {
@@ -137,7 +137,7 @@ extension HTTP2ServerHandler {
             streams[slot].upstream?.sendBody(bytes, on: streams[slot].upstreamSlot)
         case .routing:
             // Bounded by the stream's window, since nothing is given back meanwhile.
-            streams[slot].copy?.keep(session.bytes(of: chunk), max: limits.streamWindowBytes)
+            streams[slot].copy?.hold(session.bytes(of: chunk))
         case .idle, .forwarding, .answered:
             giveBackRequest(slot, chunk.byteCount)
         }

@@ -67,6 +67,7 @@ struct HTTP2ServerStream {
         // `copy` moves out and back in: that costs no reference counting.
         var copy: RequestCopy?
         swap(&copy, &self.copy)
+        copy?.drop()
         let generation = self.generation
         var restorer: HTTP1Restorer?
         swap(&restorer, &self.restorer)

@@ -24,7 +24,17 @@ final class RequestCopy {
     /// Who the endpoint must be; `nil` when the request does not say.
     private(set) var requiredIdentity: String?
 
-    init() { block = headers.append([]) }
+    private let replays: ReplayBudget
+    /// Bytes of the body that there is room for in `replays`.
+    private var reservedBytes = 0
+
+    /// - Parameter replays: where there is room for bodies.
+    init(in replays: ReplayBudget) {
+        self.replays = replays
+        block = headers.append([])
+    }
+
+    deinit { replays.giveBack(reservedBytes) }
 
     /// Starts over with a new request's head.
     func begin(_ head: HeaderBlock, of source: HTTP2Headers, isEnd: Bool) {
@@ -49,26 +59,49 @@ final class RequestCopy {
     /// Says who the client proved to be.
     func setClientID(_ name: String) { headers.append(name: "l5d-client-id", value: name, to: &block) }
 
-    /// Keeps body bytes, up to `max` in all.
+    /// Holds body bytes that have nowhere to go yet. The stream's window bounds them, not this.
+    func hold(_ bytes: ByteBuffer) { body.writeImmutableBuffer(bytes) }
+
+    /// Keeps body bytes that were sent, up to `max` in all and as far as there is room.
     func keep(_ bytes: ByteBuffer, max: Int) {
         guard isComplete else { return }
-        if body.readableBytes + bytes.readableBytes > max {
-            drop()
-        } else {
+        if body.readableBytes + bytes.readableBytes <= max, reserve(bytes.readableBytes) {
             body.writeImmutableBuffer(bytes)
+        } else {
+            drop()
         }
     }
 
-    /// Gives up the copy: too long, with trailers, or answered.
+    /// What was held is sent: from now on it is only kept.
+    func keepHeld(max: Int) {
+        guard body.readableBytes > max || !reserve(body.readableBytes - reservedBytes) else { return }
+        drop()
+    }
+
+    /// Gives up the copy: too long, no room, with trailers, or answered.
     func drop() {
         isComplete = false
+        giveBackRoom()
         if body.readableBytes > 0 { body = ByteBuffer() }
+    }
+
+    private func reserve(_ count: Int) -> Bool {
+        guard replays.take(count) else { return false }
+        reservedBytes += count
+        return true
+    }
+
+    private func giveBackRoom() {
+        guard reservedBytes > 0 else { return }
+        replays.giveBack(reservedBytes)
+        reservedBytes = 0
     }
 
     private func clear() {
         headers.removeAll()
         requiredIdentity = nil
         isComplete = true
+        giveBackRoom()
         if body.storageCapacity > 2 * Self.replayBytesMax { body = ByteBuffer() } else { body.clear() }
     }
 }

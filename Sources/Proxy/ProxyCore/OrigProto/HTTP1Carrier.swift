@@ -128,13 +128,17 @@ final class HTTP1Carrier {
     }
 
     private func keep(_ raw: ByteBuffer) {
-        guard kept.readableBytes + raw.readableBytes <= Self.keptBytesMax else { return dropCopy() }
+        guard kept.readableBytes + raw.readableBytes <= Self.keptBytesMax,
+            server?.drain.replays.take(raw.readableBytes) == true
+        else { return dropCopy() }
         kept.writeImmutableBuffer(raw)
     }
 
     private func dropCopy() {
         head = nil
-        if kept.readableBytes > 0 { kept = ByteBuffer() }
+        guard kept.readableBytes > 0 else { return }
+        server?.drain.replays.giveBack(kept.readableBytes)
+        kept = ByteBuffer()
     }
 
     private func setFull(_ isFull: Bool) {

@@ -20,14 +20,17 @@ package final class ProxyLoop {
     /// Who this proxy is; `nil` when identity is disabled.
     package let identity: ProxyIdentity?
 
-    /// - Parameter seriesMax: label sets per kind of series.
+    /// - Parameters:
+    ///   - seriesMax: label sets per kind of series.
+    ///   - replays: what requests may keep of themselves.
     package init(
-        loop: any EventLoop, identity: ProxyIdentity? = nil, seriesMax: Int = MetricsShard.seriesMaxDefault
+        loop: any EventLoop, identity: ProxyIdentity? = nil, seriesMax: Int = MetricsShard.seriesMaxDefault,
+        replays: ReplayBudget = ReplayBudget()
     ) {
         self.loop = loop
         self.identity = identity
         metrics = MetricsShard(seriesMax: seriesMax)
-        drain = DrainState(loop: loop)
+        drain = DrainState(loop: loop, replays: replays)
         random = XorShift(seed: .random(in: 1...UInt64.max))
     }
 }

@@ -57,10 +57,11 @@ package final class ProxyRuntime: Sendable {
     package func start(
         _ build: @Sendable (LoopLocal<ProxyLoop>) async throws -> [any ProxySide]
     ) async throws {
-        let (identity, seriesMax) = (identity, config.metricsSeriesMax)
+        let (identity, seriesMax, replayBytesMax) = (identity, config.metricsSeriesMax, config.replayBytesMax)
         let accessLog = makeAccessLog()
         let loops = try await LoopLocal.make(on: group) {
-            let loop = ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax)
+            let replays = ReplayBudget(bytesMax: replayBytesMax)
+            let loop = ProxyLoop(loop: $0, identity: identity, seriesMax: seriesMax, replays: replays)
             loop.accessLog = accessLog
             return loop
         }

@@ -20,9 +20,12 @@ package final class DrainState {
     /// What the HTTP/2 sessions of this loop's connections share. It lies here because this is the one thing that
     /// every accepted connection gets from its loop.
     package let http2Memory = HTTP2Memory()
+    /// What these connections may keep of their requests, together.
+    package let replays: ReplayBudget
 
-    package init(loop: any EventLoop) {
+    package init(loop: any EventLoop, replays: ReplayBudget = ReplayBudget()) {
         self.loop = loop
+        self.replays = replays
     }
 
     /// How many accepted connections are open.
