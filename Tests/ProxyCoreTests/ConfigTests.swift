@@ -252,7 +252,28 @@ private func mistakes(_ values: [String: String]) -> [String] {
     func policy(name: String, client: String, isIdentified: Bool, expected: String?) throws {
         let policy = try read(["INBOUND_DEFAULT_POLICY": name, "POLICY_CLUSTER_NETWORKS": "10.0.0.0/8,fd00::/8"]).policy
         let address = try SocketAddress(ipAddress: client, port: 1)
-        #expect(policy.authorization(of: address, isIdentified: isIdentified) == expected)
+        let tls: InboundTLS = isIdentified ? .mesh(clientID: "web") : .none(.noTLSFromRemote)
+        #expect(policy.authorization(of: address, port: 80, tls) == expected)
+    }
+
+    @Test(
+        "Ports can be set apart for identities, or for mesh TLS",
+        arguments: [
+            ("all-unauthenticated", 1, "all-authenticated", [false, false, true]),
+            ("all-unauthenticated", 2, "all-tls-unauthenticated", [false, true, true]),
+            ("all-unauthenticated", 3, "all-unauthenticated", [true, true, true]),
+            ("cluster-unauthenticated", 1, "cluster-authenticated", [false, false, true]),
+            ("cluster-authenticated", 2, "cluster-authenticated", [false, false, true]), ("deny", 1, "deny", [false, false, false]),
+        ] as [(String, Int, String, [Bool])])
+    func portsApart(policy: String, port: Int, name: String, grants: [Bool]) throws {
+        let policy = try read([
+            "INBOUND_DEFAULT_POLICY": policy, "POLICY_CLUSTER_NETWORKS": "10.0.0.0/8",
+            "INBOUND_PORTS_REQUIRE_IDENTITY": "1", "INBOUND_PORTS_REQUIRE_TLS": "2",
+        ]).policy
+        let client = try SocketAddress(ipAddress: "10.1.2.3", port: 1)
+        let shown: [InboundTLS] = [.none(.noTLSFromRemote), .mesh(clientID: nil), .mesh(clientID: "web")]
+        #expect(policy.name(port: port) == name)
+        #expect(shown.map { policy.authorization(of: client, port: port, $0) } == grants.map { $0 ? name : nil })
     }
 }
 

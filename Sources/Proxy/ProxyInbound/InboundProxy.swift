@@ -133,7 +133,7 @@ final class InboundLoop: ConnectionLoop {
     }
 
     func target(_ address: SocketAddress, _ tls: InboundTLS, _ client: SocketAddress?) -> InboundTarget {
-        let authorization = policy.authorization(of: client, isIdentified: tls.clientID != nil)
+        let authorization = policy.authorization(of: client, port: address.port ?? 0, tls)
         let key = TargetKey(address: address, tls: tls, authorization: authorization)
         if let known = targets[key] { return known }
         let made = InboundTarget(

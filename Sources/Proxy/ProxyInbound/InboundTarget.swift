@@ -53,7 +53,7 @@ final class InboundTarget {
         idleSince = .now()
         isAuthorized = authorization != nil
         accessLog = loop.accessLog.map { AccessLogSource($0, clientID: tls.clientID) }
-        serverName = config.policy.policy.rawValue
+        serverName = config.policy.name(port: address.port ?? 0)
         tapSourceLabels = loop.identity == nil ? ["tls": "disabled"] : tls.tapLabels
         let target = SeriesLabels.target(address)
         server = config.policy.serverLabels(port: address.port ?? 0)

@@ -21,6 +21,12 @@ package enum InboundTLS: Hashable, Sendable {
         return nil
     }
 
+    /// Whether TLS ended here.
+    package var isMesh: Bool {
+        if case .mesh = self { return true }
+        return false
+    }
+
     /// Whether the bytes are ciphertext that is not ours to look into.
     package var isPassthrough: Bool {
         if case .passthrough = self { return true }

@@ -124,7 +124,7 @@ final class AdminConnection {
         let policy = state.policy
         let server = policy.serverLabels(port: port)
         transport = metrics.transport(labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")
-        let authorization = policy.authorization(of: channel.remoteAddress, isIdentified: security.clientID != nil)
+        let authorization = policy.authorization(of: channel.remoteAddress, port: port, security)
         isAllowed = authorization != nil
         let granted = authorization.map { "," + policy.authorizationLabels($0) } ?? ""
         requests = metrics.requests(

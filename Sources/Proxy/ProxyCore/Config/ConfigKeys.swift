@@ -78,11 +78,10 @@ extension ConfigKey {
     static let opaquePorts = ConfigKey(
         "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", .ports, "", "Ports whose bytes are not looked at; not the inbound port.")
     static let portsRequiringIdentity = ConfigKey(
-        "INBOUND_PORTS_REQUIRE_IDENTITY", .ports, "", "Ports only for meshed clients.",
-        standing: .withoutEffect("later Linkerd reads policy instead"))
+        "INBOUND_PORTS_REQUIRE_IDENTITY", .ports, "",
+        "Ports only for clients with an identity, whatever the default policy is; one whose bytes are not looked at shows none.")
     static let portsRequiringTLS = ConfigKey(
-        "INBOUND_PORTS_REQUIRE_TLS", .ports, "", "Ports only for mesh TLS.",
-        standing: .withoutEffect("later Linkerd reads policy instead"))
+        "INBOUND_PORTS_REQUIRE_TLS", .ports, "", "Ports only for mesh TLS, with an identity or without.")
     static let gatewaySuffixes = ConfigKey(
         "INBOUND_GATEWAY_SUFFIXES", .suffixes, "", "Names that a multicluster gateway forwards.",
         standing: .withoutEffect("there is no gateway"))

@@ -11,6 +11,10 @@ package struct InboundPolicy: Sendable {
     package let policy: DefaultPolicy
     /// The cluster's, for the policies that ask for them.
     package let networks: [IPNetwork]
+    /// Ports only for clients that prove an identity of the mesh.
+    package var portsRequiringIdentity = PortSet()
+    /// Ports only for mesh TLS, with an identity or without.
+    package var portsRequiringTLS = PortSet()
     /// Loopback comes in whatever the policy says; only tests, which come from nowhere else, turn it off.
     package var trustsLoopback = true
 
@@ -19,13 +23,30 @@ package struct InboundPolicy: Sendable {
         self.networks = networks
     }
 
+    /// What a port's policy is called: the default one, or the stricter one that the port was set apart for.
+    package func name(port: Int) -> String {
+        switch policy {
+        case .allAuthenticated, .clusterAuthenticated, .deny: policy.rawValue
+        case .allUnauthenticated, .audit, .clusterUnauthenticated:
+            if portsRequiringIdentity.contains(port) {
+                policy == .clusterUnauthenticated
+                    ? DefaultPolicy.clusterAuthenticated.rawValue : DefaultPolicy.allAuthenticated.rawValue
+            } else {
+                portsRequiringTLS.contains(port) ? "all-tls-unauthenticated" : policy.rawValue
+            }
+        }
+    }
+
     /// The name of the authorization that lets a client in; `nil` when none does.
     ///
     /// Loopback always comes in, as an authorization of its own that stands behind the policy's: the pod is its
     /// own neighbour.
-    /// - Parameter isIdentified: the client proved an identity of the mesh.
-    package func authorization(of client: SocketAddress?, isIdentified: Bool) -> String? {
-        if isGranted(client, isIdentified) { return policy.rawValue }
+    /// - Parameter port: where the client wants to go.
+    package func authorization(of client: SocketAddress?, port: Int, _ tls: InboundTLS) -> String? {
+        let isIdentified = tls.clientID != nil
+        let isProven =
+            isIdentified || !portsRequiringIdentity.contains(port) && (tls.isMesh || !portsRequiringTLS.contains(port))
+        if isProven, isGranted(client, isIdentified) { return name(port: port) }
         return trustsLoopback && client?.isLoopback ?? false ? "localhost" : nil
     }
 
@@ -45,7 +66,7 @@ package struct InboundPolicy: Sendable {
 
     /// `srv_*` of a port.
     package func serverLabels(port: Int) -> String {
-        "srv_group=\"\",srv_kind=\"default\",srv_name=\"\(policy.rawValue)\",srv_port=\"\(port)\""
+        "srv_group=\"\",srv_kind=\"default\",srv_name=\"\(name(port: port))\",srv_port=\"\(port)\""
     }
 
     /// `authz_*` of an authorization.

@@ -19,6 +19,8 @@ extension ProxyConfig {
         policy = InboundPolicy(
             reader.word(.defaultPolicy).flatMap(DefaultPolicy.init) ?? .allUnauthenticated,
             networks: reader.list(.policyNetworks) { IPNetwork($0) })
+        policy.portsRequiringIdentity = reader.ports(.portsRequiringIdentity)
+        policy.portsRequiringTLS = reader.ports(.portsRequiringTLS)
         inboundIPs = reader.list(.inboundIPs) { SocketAddress.numeric($0, port: 0) }
         inboundOpaquePorts = reader.ports(.opaquePorts)
         identity = IdentityConfig.read(&reader)
