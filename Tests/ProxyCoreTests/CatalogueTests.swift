@@ -199,6 +199,7 @@ struct CatalogueCheck {
         try await MeshPair.run { pair in
             try await exchange(pair)
             try await grpc(pair)
+            try await direct(pair)
             // Nobody listens there: a refused connection, for HTTP and for opaque bytes.
             let server = try await ScriptedServer.start(on: pair.near.group)
             await server.stop()
@@ -214,6 +215,15 @@ struct CatalogueCheck {
             scrapes = [try await pair.near.scrape(), try await pair.far.scrape()]
         }
         for scrape in scrapes { check.read(scrape) }
+    }
+
+    /// To the far proxy's own port.
+    private func direct(_ pair: MeshPair) async throws {
+        let server = try await ScriptedServer.answering(ok, on: pair.near.group)
+        try await pair.serveDirect(server.address, isOpaque: false)
+        let client = try await pair.near.outbound(to: pair.address)
+        try await client.send(get)
+        _ = try await client.take(through: "hi")
     }
 
     /// gRPC that fails, is reset, and has no status at all; through the far proxy alone.

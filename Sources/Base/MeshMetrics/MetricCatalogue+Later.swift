@@ -21,20 +21,36 @@ extension MetricCatalogue {
         absent(
             "the system's resolver is asked with each connection to the control plane, and does not say how",
             [("control_dns_resolutions_total", .counter)])
-        + absent(
-            "the same facts are in `identity_cert_*`, under the names that dashboards of 2.11 read",
-            [
-                ("control_identity_cert_expiration_timestamp_seconds", .gauge),
-                ("control_identity_cert_refresh_timestamp_seconds", .gauge), ("control_identity_cert_refreshes_total", .counter),
-            ])
+        + [
+            MetricFamily(
+                "control_identity_cert_expiration_timestamp_seconds", .gauge, "When the certificate ends, since the epoch",
+                since: .later),
+            MetricFamily(
+                "control_identity_cert_refresh_timestamp_seconds", .gauge, "When the certificate came, since the epoch",
+                since: .later),
+            MetricFamily(
+                "control_identity_cert_refreshes_total", .counter, "Attempts to get a certificate",
+                labels: Label.must("result"), since: .later),
+        ]
 
-    private static let detection = absent(
-        "detection is one read here: `tcp_open_total` and `request_total` tell what came of it",
+    private static let detection =
         [
-            ("outbound_tcp_protocol_connections_total", .counter), ("outbound_tcp_detect_http_duration_seconds", .histogram),
-            ("outbound_tcp_detect_http_results_total", .counter), ("inbound_tcp_detect_http_duration_seconds", .histogram),
-            ("inbound_tcp_detect_http_results_total", .counter),
-        ])
+            MetricFamily(
+                "outbound_tcp_protocol_connections_total", .counter, "Outbound connections, by how their protocol is known",
+                labels: Label.must("protocol") + parent, since: .later),
+            MetricFamily(
+                "outbound_tcp_detect_http_results_total", .counter, "What outbound connections turned out to carry",
+                labels: Label.must("result") + parent, since: .later),
+            MetricFamily(
+                "inbound_tcp_detect_http_results_total", .counter, "What inbound connections turned out to carry",
+                labels: Label.must("result") + server, since: .later),
+        ]
+        + absent(
+            "detection is the first read here: what would be measured is how long the client took to say something",
+            [
+                ("outbound_tcp_detect_http_duration_seconds", .histogram),
+                ("inbound_tcp_detect_http_duration_seconds", .histogram),
+            ])
 
     private static let policyRoutes =
         ["http", "grpc"].flatMap { kind in
@@ -95,8 +111,12 @@ extension MetricCatalogue {
         + absent(
             "`tcp_read_bytes_total` and `tcp_write_bytes_total` have the bytes, and their `dst_` labels the zone",
             [("outbound_tcp_transfer_cost_bytes_total", .counter)])
-        + absent(
-            "no direct connections are taken", [("inbound_tcp_transport_header_connections_total", .counter)])
+        + [
+            MetricFamily(
+                "inbound_tcp_transport_header_connections_total", .counter,
+                "Connections that other proxies made to this one's own port, by what they say about themselves",
+                labels: Label.must("session_protocol", "target_port", "target_name", "client_id"), since: .later)
+        ]
 
     private static let runtime =
         absent("TLS is OpenSSL's, which `proxy_build_info` need not repeat", [("rustls_info", .gauge)])

@@ -3,6 +3,7 @@
 // which it is not: they are refused.
 
 import Logging
+import MeshMetrics
 import MeshTLS
 import MeshWire
 import NIOCore
@@ -19,27 +20,23 @@ extension InboundLoop {
             logger.debug("Direct connection refused", metadata: ["error": "\(error.message)"])
             target(address, tls, channel.remoteAddress).countTCP(error)
         }
-        try MeshTLSAccept.serve(
-            channel, identity: identity, timeout: config.inbound.detectTimeout, alpn: [TransportHeader.alpn],
-            failed: { refuse(.none(.noTLSFromRemote), $0) },
-            decided: { [self] tls, peer in
+        try accept(channel, address, identity, alpn: [TransportHeader.alpn]) { [self] tls, peer in
+            do throws(ProxyError) {
+                try require(tls, peer)
+            } catch {
+                refuse(tls, error)
+                throw error
+            }
+            let handler = DirectHandler(timeout: config.inbound.detectTimeout) { [self] result in
                 do throws(ProxyError) {
-                    try require(tls, peer)
+                    try serveDirect(channel, on: address, tls, result)
                 } catch {
-                    // What another name's TLS holds in its labels is the caller's to choose.
-                    refuse(tls.isPassthrough ? .none(.noTLSFromRemote) : tls, error)
+                    refuse(tls, error)
                     throw error
                 }
-                let handler = DirectHandler(timeout: config.inbound.detectTimeout) { [self] result in
-                    do throws(ProxyError) {
-                        try serveDirect(channel, on: address, tls, result)
-                    } catch {
-                        refuse(tls, error)
-                        throw error
-                    }
-                }
-                try channel.pipeline.syncOperations.addHandler(handler)
-            })
+            }
+            try channel.pipeline.syncOperations.addHandler(handler)
+        }
     }
 
     private func require(_ tls: InboundTLS, _ peer: TLSPeer?) throws(ProxyError) {
@@ -56,6 +53,7 @@ extension InboundLoop {
         _ result: Result<TransportHeader, ProxyError>
     ) throws(ProxyError) {
         let header = try result.get()
+        count(header, tls)
         if let name = header.name {
             throw ProxyError(.gatewayDomain, "bad gateway domain: \(name)")
         }
@@ -75,6 +73,22 @@ extension InboundLoop {
         } catch {
             throw ProxyError(.unexpected, "\(error)")
         }
+    }
+}
+
+extension InboundLoop {
+    private func count(_ header: TransportHeader, _ tls: InboundTLS) {
+        let session =
+            switch header.sessionProtocol {
+            case .http1: "http/1"
+            case .http2: "http/2"
+            case nil: ""
+            }
+        let labels = [
+            ("session_protocol", session), ("target_port", "\(header.port)"), ("target_name", header.name ?? ""),
+            ("client_id", tls.clientID ?? ""),
+        ].map { "\($0)=\"\(ExpositionWriter.escapeLabelValue($1))\"" }
+        proxy.metrics.counter(.inboundTransportHeaders, labels: labels.joined(separator: ",")).increment()
     }
 }
 

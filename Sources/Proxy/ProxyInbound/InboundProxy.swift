@@ -4,6 +4,7 @@
 // not reachable (`spec/proxy.md` 4.3). Policy and routes take their places in `serve`.
 
 package import Logging
+import MeshTLS
 package import MeshTransport
 import MeshWire
 package import NIOCore
@@ -96,10 +97,23 @@ final class InboundLoop: ConnectionLoop {
         guard let identity = proxy.identity else {
             return try start(channel, target(address, .none(.noTLSFromRemote), client))
         }
+        try accept(channel, address, identity) { [self] tls, _ in try start(channel, target(address, tls, client)) }
+    }
+
+    /// Finds out about the connection's TLS, ends it where it is meant for this proxy, and counts connections that do
+    /// not get so far.
+    func accept(
+        _ channel: any Channel, _ address: SocketAddress, _ identity: ProxyIdentity, alpn: [String] = [],
+        decided: @escaping (InboundTLS, TLSPeer?) throws -> Void
+    ) throws {
+        let client = channel.remoteAddress
         try MeshTLSAccept.serve(
-            channel, identity: identity, timeout: config.inbound.detectTimeout,
-            failed: { [self] error in target(address, .none(.noTLSFromRemote), client).countTCP(error) },
-            decided: { [self] tls, _ in try start(channel, target(address, bounded(tls), client)) })
+            channel, identity: identity, timeout: config.inbound.detectTimeout, alpn: alpn,
+            failed: { [self] error in
+                logger.debug("Connection failed", metadata: ["error": "\(error.message)"])
+                target(address, .none(.noTLSFromRemote), client).countTCP(error)
+            },
+            decided: { [self] tls, peer in try decided(bounded(tls), peer) })
     }
 
     /// Serves what the connection carries, TLS of ours already taken off.
@@ -223,6 +237,7 @@ final class InboundPlan: ConnectionPlan, RequestStack {
         return .forward(target.namelessEndpoint())
     }
 
+    func detected(_ result: DetectionResult) { target.detections(result).increment() }
     func failed(with error: ProxyError) { target.countHTTP(error) }
     func connectionFailed(with error: ProxyError) { target.countTCP(error) }
 }

@@ -75,6 +75,11 @@ final class InboundTarget {
             labels: "\(SeriesLabels.target(address)),\(server)\(granted),\(tlsLabels)")
     }
 
+    /// `inbound_tcp_detect_http_results_total`.
+    func detections(_ result: DetectionResult) -> Counter {
+        loop.metrics.counter(.inboundDetections, labels: "result=\"\(result.rawValue)\",\(server)")
+    }
+
     /// The endpoint that requests under `name` go to: always the original address, with counters of its own
     /// for names of the cluster.
     func endpoint(named name: String) -> EndpointHandle {

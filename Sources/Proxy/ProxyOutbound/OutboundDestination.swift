@@ -165,6 +165,20 @@ final class OutboundDestination {
         loop.metrics.counter(family, labels: labels).increment()
     }
 
+    /// Counts something under what the destination is part of.
+    func count(_ family: CounterFamily, _ label: String, _ value: String) {
+        loop.metrics.counter(family, labels: "\(label)=\"\(value)\",\(parentLabels)").increment()
+    }
+
+    /// `parent_*`: the object that discovery names, or what stands for it where it names none.
+    private var parentLabels: String {
+        let parent =
+            profile?.parent
+            ?? ResourceReference(
+                group: "", kind: "default", namespace: "", name: profile?.endpoint == nil ? "fallback" : "endpoint")
+        return SeriesLabels.parent(parent)
+    }
+
     // MARK: Discovery
 
     private func start() {

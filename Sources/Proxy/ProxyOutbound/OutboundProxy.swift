@@ -107,6 +107,7 @@ final class OutboundLoop: ConnectionLoop {
     private func start(_ channel: any Channel, _ destination: OutboundDestination) throws {
         let plan = OutboundPlan(
             destination: destination, settings: settings, inFlight: inFlight, ingress: isIngress ? self : nil)
+        destination.count(.outboundProtocols, "protocol", plan.isOpaque ? "opaq" : "detect")
         try AcceptedConnection.serve(channel, plan: plan, limits: settings.side.http2, drain: proxy.drain)
     }
 
@@ -210,6 +211,7 @@ final class OutboundPlan: ConnectionPlan, RequestStack {
 
     func routeOpaque() -> RouteDecision { destination.choose() }
 
+    func detected(_ result: DetectionResult) { destination.count(.outboundDetections, "result", result.rawValue) }
     func failed(with error: ProxyError) { destination.count(error, .outboundHTTPErrors) }
     func connectionFailed(with error: ProxyError) { destination.count(error, .outboundTCPErrors) }
 }

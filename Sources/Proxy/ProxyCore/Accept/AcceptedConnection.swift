@@ -17,8 +17,30 @@ package protocol ConnectionPlan: AnyObject {
     var detectTimeout: TimeAmount { get }
     /// Where opaque bytes go.
     func routeOpaque() -> RouteDecision
+    /// Counts what detection found (`*_tcp_detect_http_results_total`).
+    func detected(_ result: DetectionResult)
     /// Counts a connection that the proxy gave up (`*_tcp_errors_total`).
     func connectionFailed(with error: ProxyError)
+}
+
+/// What detection found; the raw value is the label's.
+package enum DetectionResult: String, Sendable {
+    case http1 = "http/1"
+    case http2 = "http/2"
+    case notHTTP = "not_http"
+    /// Nothing came in time: the connection is taken for opaque.
+    case timedOut = "read_timeout"
+    /// The connection ended before it said anything.
+    case failed = "error"
+
+    init(_ wire: WireProtocol) {
+        self =
+            switch wire {
+            case .http1: .http1
+            case .http2: .http2
+            case .opaque: .notHTTP
+            }
+    }
 }
 
 /// Sets up the handlers of one accepted connection.
@@ -41,7 +63,7 @@ package enum AcceptedConnection {
                 : HTTP1ServerHandler(stack: plan.stack, transport: plan.transport, limits: limits, drain: drain)
             return try channel.pipeline.syncOperations.addHandler(handler)
         }
-        let detector = DetectHandler(timeout: plan.detectTimeout, transport: plan.transport) {
+        let detector = DetectHandler(timeout: plan.detectTimeout, transport: plan.transport, found: plan.detected) {
             wire, context in
             let pipeline = context.pipeline.syncOperations
             switch wire {

@@ -9,17 +9,21 @@ final class DetectHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let timeout: TimeAmount
     private let transport: TransportMetrics
+    private let found: ((DetectionResult) -> Void)?
     private var install: ((WireProtocol, ChannelHandlerContext) throws -> Void)?
     private var timer: Scheduled<Void>?
     private var errno: CInt = 0
 
-    /// - Parameter install: adds the handler that serves what was detected, behind this one; called once.
+    /// - Parameters:
+    ///   - found: told once what came of it.
+    ///   - install: adds the handler that serves what was detected, behind this one; called once.
     init(
-        timeout: TimeAmount, transport: TransportMetrics,
+        timeout: TimeAmount, transport: TransportMetrics, found: ((DetectionResult) -> Void)? = nil,
         install: @escaping (WireProtocol, ChannelHandlerContext) throws -> Void
     ) {
         self.timeout = timeout
         self.transport = transport
+        self.found = found
         self.install = install
     }
 
@@ -27,13 +31,14 @@ final class DetectHandler: ChannelInboundHandler, RemovableChannelHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: timeout) {
             let (handler, context) = bound.value
-            handler.decide(.opaque, context: context, bytes: nil)  // It waits for the server to speak first.
+            handler.decide(.opaque, .timedOut, context: context, bytes: nil)  // It waits for the server to speak first.
         }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        decide(ProtocolDetector.detect(bytes.readableBytesUInt8Span), context: context, bytes: bytes)
+        let wire = ProtocolDetector.detect(bytes.readableBytesUInt8Span)
+        decide(wire, DetectionResult(wire), context: context, bytes: bytes)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -47,13 +52,18 @@ final class DetectHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timer?.cancel()
-        if install != nil { transport.closed(errno: errno) }
+        guard install != nil else { return }
         install = nil
+        found?(.failed)
+        transport.closed(errno: errno)
     }
 
-    private func decide(_ wire: WireProtocol, context: ChannelHandlerContext, bytes: ByteBuffer?) {
+    private func decide(
+        _ wire: WireProtocol, _ result: DetectionResult, context: ChannelHandlerContext, bytes: ByteBuffer?
+    ) {
         guard let install else { return }
         self.install = nil
+        found?(result)
         timer?.cancel()
         timer = nil
         do {

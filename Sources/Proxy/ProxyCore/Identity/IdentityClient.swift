@@ -14,7 +14,14 @@ import Synchronization
 
 /// What `/metrics` says about the certificate.
 package final class IdentityStatus: Sendable {
-    private let state = Mutex((validUntil: Int64?.none, refreshes: UInt64(0)))
+    private struct State {
+        var validUntil: Int64?
+        var refreshedAt: Int64?
+        var refreshes: UInt64 = 0
+        var failures: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
 
     package init() {}
 
@@ -23,12 +30,20 @@ package final class IdentityStatus: Sendable {
     /// Certificates received.
     package var refreshCount: UInt64 { state.withLock { $0.refreshes } }
 
-    func refreshed(validUntil: Int64) {
+    /// When the certificate in use came, in seconds since 1970; `nil` before the first.
+    package var refreshedAt: Int64? { state.withLock { $0.refreshedAt } }
+    /// Attempts that brought none.
+    package var failureCount: UInt64 { state.withLock { $0.failures } }
+
+    func refreshed(validUntil: Int64, at now: Int64) {
         state.withLock {
             $0.validUntil = validUntil
+            $0.refreshedAt = now
             $0.refreshes += 1
         }
     }
+
+    func failed() { state.withLock { $0.failures += 1 } }
 }
 
 /// Gets certificates from the identity controller. Bound to its client's loop.
@@ -123,7 +138,7 @@ package final class IdentityClient {
         contexts.replace(with: try TLSContextCell.Pair(certified, anchors: config.trustAnchors))
         let stated = response.hasValidUntil ? response.validUntil.seconds : leaf.notAfterSeconds
         let validUntil = min(stated, leaf.notAfterSeconds)
-        status.refreshed(validUntil: validUntil)
+        status.refreshed(validUntil: validUntil, at: now)
         failures = 0
         warnedAt = nil
         logger.info("Certified identity", metadata: ["id": "\(config.localName)"])
@@ -143,6 +158,7 @@ package final class IdentityClient {
         let delay = schedule.afterFailure(
             validUntil: status.validUntil, now: WallClock.unixSeconds(), failures: failures, using: &random)
         failures += 1
+        status.failed()
         certifyAgain(in: delay)
     }
 

@@ -27,6 +27,10 @@ package enum CounterFamily: String, Sendable, CaseIterable {
     case inboundTCPErrors = "inbound_tcp_errors_total"
     case outboundHTTPErrors = "outbound_http_errors_total"
     case outboundTCPErrors = "outbound_tcp_errors_total"
+    case inboundDetections = "inbound_tcp_detect_http_results_total"
+    case outboundDetections = "outbound_tcp_detect_http_results_total"
+    case outboundProtocols = "outbound_tcp_protocol_connections_total"
+    case inboundTransportHeaders = "inbound_tcp_transport_header_connections_total"
     case routeRetryable = "route_retryable_total"
     case folded = "proxy_metrics_folded_total"
 

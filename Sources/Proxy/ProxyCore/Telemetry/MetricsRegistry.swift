@@ -45,17 +45,27 @@ package struct MetricsRegistry: Sendable {
         return writer.bytes
     }
 
+    /// Under the names of 2.11 and under those of later releases.
     private func renderIdentity(into writer: inout ExpositionWriter) {
         guard let identity else { return }
-        if let validUntil = identity.validUntil,
-            let family = MetricCatalogue.family("identity_cert_expiration_timestamp_seconds")
-        {
+        let gauges = [
+            ("identity_cert_expiration_timestamp_seconds", identity.validUntil),
+            ("control_identity_cert_expiration_timestamp_seconds", identity.validUntil),
+            ("control_identity_cert_refresh_timestamp_seconds", identity.refreshedAt),
+        ]
+        for (name, value) in gauges {
+            guard let value, let family = MetricCatalogue.family(name) else { continue }
             writer.family(family)
-            writer.sample(family.name, labelText: "", value: UInt64(clamping: validUntil))
+            writer.sample(name, labelText: "", value: UInt64(clamping: value))
         }
-        guard let family = MetricCatalogue.family("identity_cert_refresh_count") else { return }
+        if let family = MetricCatalogue.family("identity_cert_refresh_count") {
+            writer.family(family)
+            writer.sample(family.name, labelText: "", value: identity.refreshCount)
+        }
+        guard let family = MetricCatalogue.family("control_identity_cert_refreshes_total") else { return }
         writer.family(family)
-        writer.sample(family.name, labelText: "", value: identity.refreshCount)
+        writer.sample(family.name, labelText: "result=\"ok\"", value: identity.refreshCount)
+        writer.sample(family.name, labelText: "result=\"error\"", value: identity.failureCount)
     }
 
     private func renderAccessLog(into writer: inout ExpositionWriter) {

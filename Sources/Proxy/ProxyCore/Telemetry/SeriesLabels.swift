@@ -44,6 +44,14 @@ package enum SeriesLabels {
         name.map { "authority=\"\(ExpositionWriter.escapeLabelValue($0))\"," } ?? ""
     }
 
+    /// `parent_*` of a destination.
+    package static func parent(_ parent: ResourceReference) -> String {
+        [
+            ("group", parent.group), ("kind", parent.kind), ("namespace", parent.namespace), ("name", parent.name),
+            ("port", parent.port == 0 ? "" : "\(parent.port)"), ("section_name", ""),
+        ].map { "parent_\($0)=\"\(ExpositionWriter.escapeLabelValue($1))\"" }.joined(separator: ",")
+    }
+
     /// Discovery's labels with `dst_` in front, sorted by key. Starts with a comma when it is not empty.
     package static func destination(_ labels: [String: String]) -> String {
         labels.sorted { $0.key < $1.key }.map { key, value in
