@@ -234,7 +234,7 @@ let allTests: [Target] =
     + tests(
         "Proxy", "ProxyCore",
         ["MeshModel", "MeshMetrics", "MeshAPI", "MeshWire", "MeshHTTP2", "MeshTLS", "MeshTestPKI", "MeshTransport", "MeshBalance",
-         "ProxyInbound", "ProxyOutbound", protobuf, nioCore, nioPosix, logging, "MeshRoutes"])
+         "ProxyInbound", "ProxyOutbound", "CMeshLinux", protobuf, nioCore, nioPosix, logging, "MeshRoutes"])
     + tests("Proxy", "ProxyInit")
     + tests(
         "ControlPlane", "Destination",

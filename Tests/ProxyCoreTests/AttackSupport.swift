@@ -141,7 +141,7 @@ final class CountingServer: Sendable {
     /// Requests whose head arrived.
     var requestCount: Int { counted.count.withLock { $0 } }
 
-    static func start(on loop: any EventLoop) async throws -> CountingServer {
+    static func start(on loop: any EventLoop, host: String = "127.0.0.1") async throws -> CountingServer {
         let box = Box()
         let listener = try await ServerBootstrap(group: loop).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -157,7 +157,7 @@ final class CountingServer: Sendable {
                 }
                 try channel.pipeline.syncOperations.addHandler(peer)
             }
-        }.bind(host: "127.0.0.1", port: 0).get()
+        }.bind(host: host, port: 0).get()
         guard let address = listener.localAddress else { throw DeadlineError(description: "no address") }
         return CountingServer(listener: listener, address: address, heads: box)
     }

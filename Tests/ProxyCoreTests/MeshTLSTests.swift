@@ -22,18 +22,24 @@ struct MeshPair {
     var address: SocketAddress { get throws { try SocketAddress(ipAddress: "10.96.0.7", port: 8080) } }
 
     /// Starts both proxies, and the identity controller for them.
+    /// - Parameters:
+    ///   - environment: of both.
+    ///   - host: where the identity controller listens.
     static func run(
         _ behaviour: FakeIdentityServer.Behaviour = .init(), nearIsMeshed: Bool = true,
+        environment: [String: String] = [:], host: String = "127.0.0.1",
         _ body: (MeshPair) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let identity = try await FakeIdentityServer.start(behaviour, on: group)
+        let identity = try await FakeIdentityServer.start(behaviour, on: group, host: host)
         let token = FileManager.default.temporaryDirectory.appending(path: "token-\(UUID().uuidString)").path
         try Data("token".utf8).write(to: URL(filePath: token))
         defer { try? FileManager.default.removeItem(atPath: token) }
-        let nearEnvironment = nearIsMeshed ? try identity.environment(web, tokenFile: token) : [:]
-        try await ProxyFixture.run(nearEnvironment) { near in
-            try await ProxyFixture.run(identity.environment(voting, tokenFile: token)) { far in
+        func meshed(_ name: String) throws -> [String: String] {
+            try identity.environment(name, tokenFile: token).merging(environment) { $1 }
+        }
+        try await ProxyFixture.run(nearIsMeshed ? meshed(web) : environment) { near in
+            try await ProxyFixture.run(meshed(voting)) { far in
                 try await body(MeshPair(near: near, far: far, identity: identity))
             }
         }

@@ -42,7 +42,8 @@ final class FakeIdentityServer: Sendable {
 
     /// Listens in plaintext on loopback.
     static func start(
-        _ behaviour: Behaviour = Behaviour(), authority: TestAuthority? = nil, on group: any EventLoopGroup
+        _ behaviour: Behaviour = Behaviour(), authority: TestAuthority? = nil, on group: any EventLoopGroup,
+        host: String = "127.0.0.1"
     ) async throws -> FakeIdentityServer {
         let authority = try authority ?? TestAuthority()
         let box = Box()
@@ -53,7 +54,7 @@ final class FakeIdentityServer: Sendable {
                     let calls = Calls { box.answer($0, authority) }
                     try channel.pipeline.syncOperations.addHandler(HTTP2Peer(.server, onEvent: calls.handle))
                 }
-            }.bind(host: "127.0.0.1", port: 0).get()
+            }.bind(host: host, port: 0).get()
         guard let address = listener.localAddress else { throw DeadlineError(description: "not bound") }
         return FakeIdentityServer(authority: authority, address: address, listener: listener, state: box)
     }
@@ -71,7 +72,7 @@ final class FakeIdentityServer: Sendable {
             "LINKERD2_PROXY_IDENTITY_DISABLED": "", "LINKERD2_PROXY_IDENTITY_LOCAL_NAME": name,
             "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": try authority.pem,
             "LINKERD2_PROXY_IDENTITY_TOKEN_FILE": tokenFile,
-            "LINKERD2_PROXY_IDENTITY_SVC_ADDR": "127.0.0.1:\(address.port ?? 0)",
+            "LINKERD2_PROXY_IDENTITY_SVC_ADDR": address.endpointText,
             "LINKERD2_PROXY_IDENTITY_MIN_REFRESH": "200ms",
         ]
     }

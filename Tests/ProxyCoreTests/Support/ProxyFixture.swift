@@ -56,9 +56,17 @@ final class ProxyFixture: Sendable {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, accessLines: accessLog.map(\.writer))
     }
 
+    /// What puts every port on loopback's other address.
+    static let onIPv6 = [
+        "LINKERD2_PROXY_INBOUND_LISTEN_ADDR": "[::1]:0", "LINKERD2_PROXY_OUTBOUND_LISTEN_ADDRS": "[::1]:0",
+        "LINKERD2_PROXY_ADMIN_LISTEN_ADDR": "[::1]:0", "LINKERD2_PROXY_CONTROL_LISTEN_ADDR": "[::1]:0",
+    ]
+
     /// Starts a proxy, runs `body`, and ends everything.
+    /// - Parameter originalDestination: where connections were going, instead of where the test says.
     static func run(
         _ environment: [String: String] = [:], log: String = "error,linkerd=off",
+        originalDestination: OriginalDestinationSource? = nil,
         adjust: (inout ProxyConfig) -> Void = { _ in }, _ body: (ProxyFixture) async throws -> Void
     ) async throws {
         var variables = [
@@ -75,7 +83,7 @@ final class ProxyFixture: Sendable {
         adjust(&config)
         let fixture = ProxyFixture(config: config, log: log)
         do {
-            try await fixture.start(config)
+            try await fixture.start(config, originalDestination)
             try await body(fixture)
         } catch {
             await fixture.end()
@@ -84,9 +92,9 @@ final class ProxyFixture: Sendable {
         await fixture.end()
     }
 
-    private func start(_ config: ProxyConfig) async throws {
+    private func start(_ config: ProxyConfig, _ other: OriginalDestinationSource?) async throws {
         let destination = destination
-        let source: OriginalDestinationSource = { _ in destination.address.withLock { $0 } }
+        let source = other ?? { _ in destination.address.withLock { $0 } }
         let (group, discovery) = (group, discovery)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await runtime.start { loops in

@@ -175,7 +175,9 @@ final class ScriptedServer: Sendable {
     }
 
     /// Starts listening; `serve` runs in a task for each connection, or the test takes them with `next()`.
-    static func start(on group: any EventLoopGroup, serve: Serve? = nil) async throws -> ScriptedServer {
+    static func start(
+        on group: any EventLoopGroup, host: String = "127.0.0.1", serve: Serve? = nil
+    ) async throws -> ScriptedServer {
         let inbox = Inbox()
         let listener = try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -189,14 +191,16 @@ final class ScriptedServer: Sendable {
                     Task { try? await serve(connection) }
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: host, port: 0).get()
         guard let address = listener.localAddress else { throw DeadlineError(description: "no address") }
         return ScriptedServer(listener: listener, address: address, inbox: inbox)
     }
 
     /// A server that answers every request without a body with `response`.
-    static func answering(_ response: String, on group: any EventLoopGroup) async throws -> ScriptedServer {
-        try await start(on: group) { connection in
+    static func answering(
+        _ response: String, on group: any EventLoopGroup, host: String = "127.0.0.1"
+    ) async throws -> ScriptedServer {
+        try await start(on: group, host: host) { connection in
             while true {
                 _ = try await connection.takeHead()
                 try await connection.send(response)

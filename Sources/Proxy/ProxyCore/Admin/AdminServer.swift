@@ -120,7 +120,7 @@ final class AdminConnection {
         let metrics = loop.metrics
         isFromLoopback = channel.remoteAddress?.isLoopback ?? false
         let port = channel.localAddress?.port ?? 0
-        let target = channel.localAddress.map(SeriesLabels.target) ?? ""
+        let target = channel.localAddress.map { SeriesLabels.target($0.unmapped) } ?? ""
         let policy = state.policy
         let server = policy.serverLabels(port: port)
         transport = metrics.transport(labels: "direction=\"inbound\",peer=\"src\",\(target),\(tls),\(server)")

@@ -90,6 +90,15 @@ extension SocketAddress {
         }
     }
 
+    /// The IPv4 address inside an IPv4-mapped one, which is how a listener on `[::]` sees IPv4; any other address as
+    /// it is.
+    package var unmapped: SocketAddress {
+        guard case .v6 = self else { return self }
+        let bytes = ipBytes
+        guard bytes.count == 4 else { return self }
+        return .numeric(bytes.map { String($0) }.joined(separator: "."), port: port ?? 0) ?? self
+    }
+
     /// Whether the address is this machine talking to itself.
     package var isLoopback: Bool {
         let bytes = ipBytes

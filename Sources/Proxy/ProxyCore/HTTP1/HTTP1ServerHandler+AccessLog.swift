@@ -11,7 +11,7 @@ extension HTTP1ServerHandler {
             received.getString(at: received.readerIndex + range.lowerBound, length: range.count) ?? ""
         }
         var request = AccessLogRequest()
-        request.client = context?.remoteAddress?.endpointText ?? ""
+        request.client = context?.remoteAddress?.unmapped.endpointText ?? ""
         request.clientID = source.clientID
         request.method = text(parser.methodText)
         request.uri = text(parser.target)

@@ -7,7 +7,7 @@ extension HTTP2ServerHandler {
     func beginAccessEntry(_ slot: StreamSlot, _ block: HeaderBlock, of headers: HTTP2Headers) {
         guard let source = stack.accessLog else { return }
         var request = AccessLogRequest()
-        request.client = remoteAddress?.endpointText ?? ""
+        request.client = remoteAddress?.unmapped.endpointText ?? ""
         request.clientID = source.clientID
         request.method = headers.text(of: .method, in: block) ?? ""
         request.version = "HTTP/2.0"

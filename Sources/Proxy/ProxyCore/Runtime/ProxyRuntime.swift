@@ -139,9 +139,11 @@ package final class ProxyRuntime: Sendable {
     }
 
     private func grpcSettings(_ address: Authority) -> GRPCSettings {
-        let isAddress = SocketAddress.numeric(address.host, port: 0) != nil
+        // An address of IPv6 has brackets in an authority, and none where it is connected to.
+        let bare = address.host.hasPrefix("[") ? String(address.host.dropFirst().dropLast()) : address.host
+        let isAddress = SocketAddress.numeric(bare, port: 0) != nil
         // A trailing dot spares a name the resolver's search list.
-        let host = isAddress || !address.host.contains(".") ? address.host : address.host + "."
+        let host = isAddress || !bare.contains(".") ? bare : bare + "."
         return GRPCSettings(host: host, port: Int(address.port ?? 0), connect: config.outbound.endpoint.connect)
     }
 
