@@ -7,7 +7,7 @@ import Testing
 ///
 /// The near proxy's outbound port plays iptables: whatever connects to it was going to the service. Peers that are
 /// missing fail here, in words.
-private struct Matrix {
+struct Matrix {
     let pair: MeshPair
     let folder: URL
     /// The near proxy's outbound port, which clients are pointed at.
