@@ -6,7 +6,8 @@ enum LabelFold {
     /// Labels whose values are a small closed set.
     private static let kept: Set<String> = [
         "direction", "peer", "tls", "no_tls_reason", "status_code", "error", "errno", "classification", "grpc_status",
-        "skipped", "protocol", "session_protocol", "result", "srv_group", "srv_kind", "route_group", "route_kind", "authz_group", "authz_kind",
+        "skipped", "protocol", "session_protocol", "result", "srv_group", "srv_kind", "route_group", "route_kind",
+        "authz_group", "authz_kind",
     ]
     /// Labels whose very names are somebody else's choice.
     private static let droppedPrefixes = ["dst_", "rt_"]
