@@ -273,6 +273,19 @@ struct HTTP2RouteFixture: Sendable {
         }
     }
 
+    @Test("What a peer's proxy says about an error reaches the application unless that is turned off", arguments: [true, false])
+    func peerErrors(isInformational: Bool) async throws {
+        let environment = ["LINKERD2_PROXY_OUTBOUND_DISABLE_INFORMATIONAL_HEADERS": isInformational ? "false" : "true"]
+        let answer: HTTP2RouteFixture.Answer = { _, slot, peer in
+            peer.respond(slot, status: "504", fields: [("l5d-proxy-error", "too slow")])
+        }
+        try await HTTP2RouteFixture.run([], environment: environment, answer: answer) { fixture in
+            let answer = try await fixture.ask("/a")
+            #expect(answer.status == 504)
+            #expect(answer.fields["l5d-proxy-error"] == (isInformational ? "too slow" : nil))
+        }
+    }
+
     @Test("An endpoint that cannot be connected to is passed over, one that refuses is asked again")
     func elsewhere() async throws {
         let answer: HTTP2RouteFixture.Answer = { attempt, slot, peer in

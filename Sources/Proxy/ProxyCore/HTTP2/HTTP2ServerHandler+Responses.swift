@@ -29,6 +29,7 @@ extension HTTP2ServerHandler: HTTP2ResponseSink {
             headers.remove(.proxyConnection, from: block)
             if isClose { beginDrain() }
         }
+        if dropsProxyErrors { headers.remove(.proxyError, from: block) }
         session.submitResponse(block, of: headers, isEnd: isEnd, on: slot)
         if isEnd { responseComplete(slot) }
         wire.flushSoon()

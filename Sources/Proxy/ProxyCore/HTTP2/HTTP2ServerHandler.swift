@@ -103,6 +103,8 @@ package final class HTTP2ServerHandler: ConnectionServer {
     var tapSource: TapSource?
     private let transport: TransportMetrics
     let drain: DrainState
+    /// What peers' proxies say about errors is kept from the application.
+    let dropsProxyErrors: Bool
     private var keepAlive: HTTP2KeepAlive?
     private var errno: CInt = 0
     private var isDraining = false
@@ -121,6 +123,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
         taps = stack.taps
         self.transport = transport
         self.drain = drain
+        dropsProxyErrors = stack.direction == .outbound && !stack.emitsInformationalHeaders
         session = HTTP2Session(role: .server, limits: SessionLimits(limits), memory: drain.http2Memory)
         wire = HTTP2Wire(session: session, transport: transport)
         if let interval = limits.keepAliveInterval {
