@@ -255,7 +255,7 @@ let allTests: [Target] =
          grpcCore, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging])
     + tests(
         "Viz", "Tap",
-        ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", protobuf, grpcCore, grpcPosix, httpClient,
+        ["MeshModel", "MeshAPI", "MeshGRPC", "MeshKubernetes", "MeshRollup", "MetricsAPI", "RollupStore", protobuf, grpcCore, grpcPosix, httpClient,
          nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])
     + tests("Viz", "Dashboard", ["MeshModel", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcPosix, hummingbird, hummingbirdTesting, httpClient, httpTypes, nioCore, nioPosix, nioHTTP1, logging])
     + tests("Local", "LocalAPI", ["MeshModel", "MeshKubernetes", "MeshWebSocket", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging])

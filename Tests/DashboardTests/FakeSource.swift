@@ -41,6 +41,32 @@ final class FakeSource: StatSource {
         return .with { $0.ok.statTables = [.with { $0.podGroup.rows = rows }] }
     }
 
+    func top(_ request: Linkerd2_Viz_History_TopRequest) async throws -> Linkerd2_Viz_History_TopResponse {
+        try ask("top \(request.resource.name) \(request.toResource.name) \(request.window) \(request.atMs) \(request.path)")
+        return .with {
+            ($0.startMs, $0.endMs) = (1_000, 61_000)
+            $0.rows = [
+                .with {
+                    $0.src = Self.resource("deployment", "web")
+                    $0.dst = Self.resource("deployment", "voting")
+                    ($0.method, $0.path) = ("POST", "/emojivoto.v1.VotingService/VoteDoughnut")
+                    $0.stats = Self.stats(success: 1, failure: 3)
+                    ($0.estimatedCount, $0.bestUs, $0.worstUs, $0.lastUs) = (40, 500, 2_500, 1_000)
+                },
+                .with { $0.path = "other" },
+            ]
+        }
+    }
+
+    func exemplars(_ request: Linkerd2_Viz_History_ExemplarsRequest) async throws -> Linkerd2_Viz_History_ExemplarsResponse {
+        try ask("exemplars \(request.resource.name) \(request.limit)")
+        let exemplar = Linkerd2_Viz_History_Exemplar.with {
+            ($0.atMs, $0.path, $0.httpStatus, $0.grpcStatus) = (5_000, "/vote", 200, 2)
+            ($0.latencyUs, $0.isFailure, $0.traceID) = (1_500, true, "463ac35c9f6413ad")
+        }
+        return .with { ($0.failed, $0.slowest) = ([exemplar], [exemplar, .with { $0.path = "/list" }]) }
+    }
+
     func edges(_ request: Linkerd2_Viz_EdgesRequest) async throws -> Linkerd2_Viz_EdgesResponse {
         try ask("edges")
         return .with {

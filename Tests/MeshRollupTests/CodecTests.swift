@@ -13,6 +13,9 @@ private func randomRollup(_ random: inout SeededRandom) -> Rollup {
     if random.chance(50) {
         rollup.openConnections = ConnectionGauge(last: 3, max: UInt64.random(in: 3..<9, using: &random))
     }
+    if random.chance(30) {
+        rollup.extremes = LatencyExtremes(best: 3, worst: UInt64.random(in: 3..<90_000, using: &random), last: 5)
+    }
     rollup.isEstimated = random.chance(10)
     return rollup
 }

@@ -8,7 +8,7 @@ import Testing
 @Suite("Files of earlier schemas", .timeLimit(.minutes(1)))
 struct SchemaTests {
     private static let corpus = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Corpus")
-    static let current = ["1 chunks, keys, cursors", "2 routes", "3 arrivals"]
+    static let current = ["1 chunks, keys, cursors", "2 routes", "3 arrivals", "4 requests"]
 
     /// Opens a copy of a file of the corpus.
     private func open(_ name: String, _ fixture: StoreFixture, now: UnixTime) throws -> RollupStore {
@@ -53,6 +53,33 @@ struct SchemaTests {
         }
         let rollup = try #require(totals.rollups["web>cart cart true cart.id"])
         #expect(rollup[.successes] == 200 && rollup[.failures] == 100 && rollup.latency.count == 300)
+    }
+
+    @Test("Schema 3: an hour of a made-up mesh, to the unit; and what is new since is there, and empty")
+    func mesh() async throws {
+        let fixture = try StoreFixture()
+        let end = StoreFixture.midnight
+        let start = end.advanced(by: -3_600_000)
+        let store = try open("schema-3-mesh.db", fixture, now: end)
+        #expect(await store.currentStatus().filesSetAside.isEmpty)
+        let mesh = SimulatedMesh(workloads: 2, podsPerWorkload: 1, callsPerWorkload: 1, start: start)
+        func name(_ key: RollupKey) -> String { "\(key.rolledUp)" }
+        for (from, to) in [(0, 360), (60, 120), (331, 359)] as [(Int64, Int64)] {
+            let window = Window(from: start.advanced(by: from * 10_000), to: start.advanced(by: to * 10_000))
+            for family in [KeyFamily.objects, .edges, .arrivals] {
+                let found = try await store.totals(family, in: window, now: end, keepsPods: false, groupedBy: name)
+                let expected = mesh.expected(family, from: window.from, to: window.to, groupedBy: name)
+                #expect(!expected.isEmpty && found.rollups.mapValues { $0.responses } == expected, "\(family)")
+            }
+        }
+        let window = Window(from: start, to: end)
+        #expect(try await store.exemplars(ExemplarFilter(limit: 10), in: window).slowest.isEmpty)
+        await store.ingest([Samples.exemplar("/orders/17", at: end.advanced(by: -1))])
+        await store.ingest(Samples.record("/orders/{number}", at: end))
+        await store.shutdown(now: end)
+        let again = try fixture.open(at: end)
+        #expect(try await again.exemplars(ExemplarFilter(limit: 10), in: window).slowest.map(\.path) == ["/orders/17"])
+        #expect(try await again.sampled(in: window, now: end) == ["/orders/{number}": 3])
     }
 
     @Test("Schema 1: cursors go on where they were")

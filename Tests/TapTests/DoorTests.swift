@@ -133,7 +133,7 @@ final class FakeAuthority: TapAuthority {
     func plain() async throws {
         try await FakeProxy.run(["127.0.0.2"]) { proxies, port in
             let engine = engine(port: port)
-            let server = TapServer.makeServer(host: "127.0.0.1", port: 0, GRPCDoor(engine: engine, authority: authority))
+            let server = TapServer.makeServer(host: "127.0.0.1", port: 0, [GRPCDoor(engine: engine, authority: authority)])
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.serve() }
                 let address = try #require(try await server.listeningAddress?.ipv4)

@@ -20,7 +20,7 @@ package struct VizCommand: AsyncParsableCommand {
         commandName: "viz", abstract: "Golden metrics of the mesh, from the terminal.",
         subcommands: [
             StatCommand.self, RoutesCommand.self, EdgesCommand.self, TapCommand.self, TopCommand.self, ListCommand.self,
-            CompareCommand.self, HistoryCommand.self, AllowScrapesCommand.self,
+            CompareCommand.self, HistoryCommand.self, ExemplarsCommand.self, AllowScrapesCommand.self,
         ])
 
     package init() {}

@@ -9,7 +9,7 @@ package enum PastTime {
     ///
     /// - Parameters:
     ///   - text: `2026-11-20T14:00:00Z`, with an offset, without seconds, without a zone (UTC), a date alone; seconds
-    ///     since 1970; or how long ago, as `2h` or `3d12h`.
+    ///     since 1970; how long ago, as `2h` or `3d12h`; or `now`.
     ///   - now: Seconds since 1970.
     /// - Throws: `ArgumentMistake` with the accepted forms, or that the moment is in the future.
     package static func parse(_ text: String, now: Double) throws(ArgumentMistake) -> Double {
@@ -23,6 +23,7 @@ package enum PastTime {
     }
 
     private static func seconds(_ text: String, now: Double) -> Double? {
+        if text == "now" { return now }
         if let ago = GoDuration.parse(text), text != "0" { return now - ago.seconds.magnitude }
         if text.count >= 9, let seconds = Double(text), seconds > 0 { return seconds }
         let (stamp, offset) = split(text)

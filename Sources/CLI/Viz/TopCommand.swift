@@ -1,23 +1,30 @@
 package import ArgumentParser
+import Foundation
+import MeshAPI
+import MeshKubernetes
 import MeshModel
 import Synchronization
 
-/// `linkerd viz top`: live requests, added up.
+/// `linkerd viz top`: live requests, or those of a past window, added up.
 package struct TopCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "top", abstract: "Display sorted information about live traffic.",
+        commandName: "top", abstract: "Display sorted information about live or past traffic.",
         discussion: """
             Full-screen in a terminal (h shows the keys); otherwise the table is printed now and then.
+
+            With --at or -t it is printed once, for a past window, from samples that are always taken: counts are estimates,
+            paths are templates such as /orders/{number}, ends are workloads. How much was sampled is said beside it.
 
             Examples:
               linkerd viz top deploy/web -n emojivoto
               linkerd viz top ns/emojivoto --hide-sources --class failure
               linkerd viz top --replay requests.tap
+              linkerd viz top deploy/web -n emojivoto --at 2026-11-20T14:00Z -t 10m
             """)
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var viz: VizOptions
-    @OptionGroup var selection: TapSelection
+    @OptionGroup package var selection: TapSelection
     @OptionGroup var end: TapEnd
 
     @Flag(help: "Leave the source column out, and add up over all sources.")
@@ -32,8 +39,17 @@ package struct TopCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Add up a recording of tap record instead; takes no resource.", valueName: "file"))
     var replay = ""
 
+    @Option(help: "End of a past window: a time such as 2026-11-20T14:00Z, now, or how long ago, such as 2h.")
+    package var at = ""
+
+    @Option(name: [.customShort("t"), .long], help: "Length of the past window, 10m by default.")
+    package var timeWindow = ""
+
+    @Option(name: .shortAndLong, help: "Output format of a past window: table or json.")
+    var output = "table"
+
     @Argument(help: "The resource: TYPE, TYPE/NAME or TYPE NAME.")
-    var resource: [String] = []
+    package var resource: [String] = []
 
     /// Time between two looks at the keys and the table.
     static let framePeriod: Duration = .milliseconds(100)
@@ -41,12 +57,53 @@ package struct TopCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        if !at.isEmpty || !timeWindow.isEmpty { try await showPast() } else { try await showLive() }
+    }
+
+    // MARK: The past
+
+    private func showPast() async throws {
+        let (request, format) = try pastRequest()
+        let namespace = request.resource.type == "namespace" ? request.resource.name : request.resource.namespace
+        let shape = TopShape(hidesSources: hideSources)
+        let text = try await VizConnection.using(global: global, viz: viz) { connection in
+            let table = PastTopTable(try await connection.top(request), shape: shape, namespace: namespace)
+            Terminal.say(table.notice)
+            return format == .json ? table.json : table.table
+        }
+        Terminal.write(text)
+    }
+
+    private func pastRequest() throws -> (Linkerd2_Viz_History_TopRequest, StatOutput) {
+        // A missing kubeconfig is reported when connecting; here it only means there is no context.
+        let context = (try? global.kubernetesConfig())?.namespace ?? "default"
+        do {
+            guard let format = StatOutput(rawValue: output), format != .wide else {
+                throw ArgumentMistake("--output supports table and json")
+            }
+            guard !routes, end.until.isEmpty, end.count == 0, replay.isEmpty else {
+                throw ArgumentMistake(
+                    "--routes, --until, --count and --replay are for live traffic: leave them out, or --at and -t")
+            }
+            let window = try WindowOption(
+                timeWindow.isEmpty ? "10m" : timeWindow, at: at, now: Date.now.timeIntervalSince1970)
+            return (try selection.pastTop(resource, contextNamespace: context, window: window), format)
+        } catch {
+            Terminal.say("validation error when executing top command: \(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    // MARK: Live
+
+    private func showLive() async throws {
         let feed: @Sendable (TopBoard) async throws -> Void
         let period: Duration
         do {
             guard let parsed = GoDuration.parse(interval), parsed > .zero else {
                 throw ArgumentMistake("--interval \(interval): give a duration with a unit, such as 10s")
             }
+            guard output == "table" else { throw ArgumentMistake("--output is for a past window: give --at or -t") }
             period = parsed
             feed = replay.isEmpty ? try live() : try recorded()
         } catch let mistake as ArgumentMistake {

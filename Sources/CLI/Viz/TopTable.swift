@@ -10,6 +10,8 @@ package struct TopRow: Sendable, Equatable {
     package let route: String
     package var count: UInt64 = 0
     package var successes: UInt64 = 0
+    /// Of how many the outcome is known, when `count` is an estimate.
+    package var sampledCount: UInt64?
     package var best: Duration = .zero
     package var worst: Duration = .zero
     package var last: Duration = .zero
@@ -17,7 +19,10 @@ package struct TopRow: Sendable, Equatable {
     package var touched: UInt64 = 0
 
     /// Share that succeeded, in `0...1`.
-    package var successRate: Double { count == 0 ? 0 : Double(successes) / Double(count) }
+    package var successRate: Double {
+        let known = sampledCount ?? count
+        return known == 0 ? 0 : Double(successes) / Double(known)
+    }
 }
 
 /// A column that rows can be sorted by.

@@ -194,6 +194,22 @@ package struct VizConnection: Sendable {
         }
     }
 
+    /// Asks for sampled requests, added up.
+    package func top(_ request: Linkerd2_Viz_History_TopRequest) async throws -> Linkerd2_Viz_History_TopResponse {
+        try await call("Top") { client, options in
+            try await Linkerd2_Viz_History_History.Client(wrapping: client).top(request, options: options)
+        }
+    }
+
+    /// Asks for the slowest and the failed requests.
+    package func exemplars(
+        _ request: Linkerd2_Viz_History_ExemplarsRequest
+    ) async throws -> Linkerd2_Viz_History_ExemplarsResponse {
+        try await call("Exemplars") { client, options in
+            try await Linkerd2_Viz_History_History.Client(wrapping: client).exemplars(request, options: options)
+        }
+    }
+
     /// Asks for buckets over time.
     package func series(
         _ request: Linkerd2_Viz_History_SeriesRequest

@@ -30,6 +30,7 @@ struct MetricsAPICommand: AsyncParsableCommand {
     @Option(help: "Encoding asked of proxies: identity, or gzip for less traffic and more CPU.")
     var scrapeEncoding = "identity"
     @Option(help: "Time between scrapes of one proxy.") var scrapeInterval = GoDurationArgument(.seconds(10))
+    @OptionGroup var samples: SampleOptions
     @OptionGroup var prometheus: PrometheusOptions
     @OptionGroup var common: CommonOptions
 
@@ -51,7 +52,7 @@ struct MetricsAPICommand: AsyncParsableCommand {
         let client = try KubernetesClient(config: kubernetes, logger: logger)
         logger.info(
             "Starting", metadata: ["version": "\(BuildVersion.current)", "api": "\(kubernetes.server)"])
-        let server = try await makeServer(client, logger)
+        let server = try await makeServer(kubernetes, client, logger)
         let group = ServiceGroup(
             services: [MetricsAPIService(server: server)], gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
@@ -63,7 +64,12 @@ struct MetricsAPICommand: AsyncParsableCommand {
     }
 
     /// A predecessor that is still letting go of the store is waited for; one that stays is an error.
-    private func makeServer(_ client: KubernetesClient, _ logger: Logger) async throws -> MetricsAPIServer {
+    private func makeServer(
+        _ kubernetes: KubernetesConfig, _ client: KubernetesClient, _ logger: Logger
+    ) async throws -> MetricsAPIServer {
+        var config = config
+        config.bearerTokenPath = kubernetes.bearerTokenPath
+        config.bearerToken = kubernetes.bearerToken
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
             do {
@@ -101,6 +107,9 @@ struct MetricsAPICommand: AsyncParsableCommand {
         config.acceptsGzip = scrapeEncoding == "gzip"
         config.scrapeInterval = scrapeInterval.value
         config.prometheus = prometheus.config
+        config.samples = samples.config
+        config.storeLimits.sampleRetentionMilliseconds = samples.retention
+        config.storeLimits.exemplarRetentionMilliseconds = samples.retentionExemplars.value.milliseconds
         return config
     }
 }

@@ -89,7 +89,7 @@ struct SimulationRun {
             case .object(let key): "\(key.direction.label) \(key.workload.name)"
             case .edge(let key): "\(key.src.name) \(key.dst.name)"
             case .arrival(let key): "\(key.workload.name) \(key.tlsDetail)"
-            case .route: nil
+            case .route, .request: nil
             }
         }
         let window = Window(from: from, to: to)

@@ -45,6 +45,7 @@ public struct DashboardServer: Sendable {
         router.add(middleware: HostGuard(rules: rules))
         LinkerdRoutes(source: source).add(to: router)
         ViewRoutes(source: source, composer: composer, hub: hub).add(to: router)
+        SampleRoutes(source: source, showsRequests: taps != nil).add(to: router)
         router.get("/api/**") { request, _ -> Response in
             throw DashboardError(.notFound, "there is no API at \(request.uri.path)")
         }

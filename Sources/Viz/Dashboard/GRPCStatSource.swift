@@ -95,6 +95,18 @@ public struct GRPCStatSource: StatSource {
         try await explaining { try await history.workloads(request, options: options) }
     }
 
+    /// Asks for sampled requests, added up.
+    public func top(_ request: Linkerd2_Viz_History_TopRequest) async throws -> Linkerd2_Viz_History_TopResponse {
+        try await explaining { try await history.top(request, options: options) }
+    }
+
+    /// Asks for the slowest and the failed among them.
+    public func exemplars(
+        _ request: Linkerd2_Viz_History_ExemplarsRequest
+    ) async throws -> Linkerd2_Viz_History_ExemplarsResponse {
+        try await explaining { try await history.exemplars(request, options: options) }
+    }
+
     private func explaining<Answer>(_ call: () async throws -> Answer) async throws -> Answer {
         do {
             return try await call()

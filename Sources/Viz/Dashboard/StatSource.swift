@@ -25,6 +25,11 @@ public protocol StatSource: Sendable {
     /// Workloads with their totals.
     func workloads(_ request: Linkerd2_Viz_History_WorkloadsRequest) async throws
         -> Linkerd2_Viz_History_WorkloadsResponse
+    /// Sampled requests, added up.
+    func top(_ request: Linkerd2_Viz_History_TopRequest) async throws -> Linkerd2_Viz_History_TopResponse
+    /// The slowest and the failed among them.
+    func exemplars(_ request: Linkerd2_Viz_History_ExemplarsRequest) async throws
+        -> Linkerd2_Viz_History_ExemplarsResponse
 }
 
 /// A failure that the reader is told about, as `{"error": message}` under the kind's status.

@@ -15,7 +15,7 @@ extension Chunk {
 
         var reader = ByteReader(body, to: body.count - 4)
         let version = try reader.byte()
-        guard version == Self.version else { throw .unknownVersion(version) }
+        guard version == Self.version || version == Self.versionWithExtremes else { throw .unknownVersion(version) }
         let count = try reader.count(max: bucketsMax)
         let indices = try Self.indices(&reader, count: count, bucketsMax: bucketsMax)
         var rollups = [Rollup](repeating: Rollup(), count: count)
@@ -23,6 +23,7 @@ extension Chunk {
         try Self.decodeCounters(&reader, &rollups)
         try Self.decodeGauges(&reader, &rollups)
         try Self.decodeHistograms(&reader, &rollups)
+        if version == Self.versionWithExtremes { try Self.decodeExtremes(&reader, &rollups) }
         guard reader.isAtEnd else { throw .trailingBytes }
         for (index, rollup) in zip(indices, rollups) { append(rollup, at: index) }
         guard let totals else { return }
@@ -80,6 +81,14 @@ extension Chunk {
             let highest = last &+ (try reader.varint())
             rollups[position].openConnections = ConnectionGauge(last: last, max: highest)
         }
+    }
+
+    private static func decodeExtremes(
+        _ reader: inout ByteReader, _ rollups: inout [Rollup]
+    ) throws(CodecError) {
+        var positions: [Int] = []
+        try decodeMask(&reader, count: rollups.count) { positions.append($0) }
+        for position in positions { rollups[position].extremes = try LatencyExtremes(from: &reader) }
     }
 
     private static func decodeHistograms(

@@ -6,6 +6,7 @@
 //   counter mask, columns                 zigzag differences to the bucket before, per counter in use
 //   gauge mask (bytes), last, max - last  per bucket with a gauge
 //   histogram union mask, rows            per bucket: mask within the union, counts
+//   extremes mask (bytes), values         per bucket with extremes; only in version 2, which only chunks with any are
 //   checksum                              FNV-1a, 32 bits, of all before
 //
 // Totals (one encoded rollup) are kept beside the body, so that long windows never unpack it. The decoder
@@ -15,6 +16,8 @@
 public struct Chunk: Sendable, Equatable {
     /// The layout described above.
     public static let version: UInt8 = 1
+    /// The layout with extremes.
+    static let versionWithExtremes: UInt8 = 2
 
     /// One bucket by its position in the span.
     public struct Bucket: Sendable, Equatable {
@@ -72,7 +75,8 @@ extension Chunk {
     /// The body's bytes; the totals are `totals.encoded()`.
     public func encodedBody() -> [UInt8] {
         var writer = ByteWriter()
-        writer.byte(Self.version)
+        let hasExtremes = buckets.contains { $0.rollup.extremes != nil }
+        writer.byte(hasExtremes ? Self.versionWithExtremes : Self.version)
         writer.varint(UInt64(buckets.count))
         var next = 0
         for bucket in buckets {
@@ -83,6 +87,10 @@ extension Chunk {
         encodeCounters(to: &writer)
         encodeGauges(to: &writer)
         encodeHistograms(to: &writer)
+        if hasExtremes {
+            encodeMask(to: &writer) { $0.extremes != nil }
+            for bucket in buckets { bucket.rollup.extremes?.encode(to: &writer) }
+        }
         let sum = Self.checksum(writer.bytes, upTo: writer.bytes.count)
         for shift: UInt32 in [0, 8, 16, 24] { writer.byte(UInt8(truncatingIfNeeded: sum >> shift)) }
         return writer.bytes

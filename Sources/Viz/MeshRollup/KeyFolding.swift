@@ -7,6 +7,7 @@ extension RollupKey {
         case .edge(let key): .edge(key.folded)
         case .route(let key): .route(key.folded)
         case .arrival(let key): .arrival(key.folded)
+        case .request(let key): .request(key.folded)
         }
     }
 }

@@ -1,7 +1,7 @@
-// What rollups are kept by, in four families. Objects answer `stat` without a filter; edges answer `--to`,
+// What rollups are kept by, in five families. Objects answer `stat` without a filter; edges answer `--to`,
 // `--from`, services, traffic splits and the topology; routes answer `routes`; arrivals tell who called, under
-// which name and how secured. They are apart because objects are few and asked for all the time, and because each
-// counts the same requests: families are never summed with one another.
+// which name and how secured; requests are a sample, by what was asked. They are apart because objects are few and
+// asked for all the time, and because each counts the same requests: families are never summed with one another.
 
 /// Which side of a proxy traffic was seen on.
 public enum Direction: UInt8, Sendable, Hashable, CaseIterable {
@@ -129,6 +129,7 @@ public enum RollupKey: Hashable, Sendable {
     case edge(EdgeKey)
     case route(RouteKey)
     case arrival(ArrivalKey)
+    case request(RequestKey)
 
     /// The same at the granularity of the coarser tiers.
     public var rolledUp: RollupKey {
@@ -137,6 +138,7 @@ public enum RollupKey: Hashable, Sendable {
         case .edge(let key): .edge(key.rolledUp)
         case .route(let key): .route(key.rolledUp)
         case .arrival(let key): .arrival(key.rolledUp)
+        case .request: self
         }
     }
 
@@ -147,6 +149,7 @@ public enum RollupKey: Hashable, Sendable {
         case .edge(let key): !key.srcPod.isEmpty || !key.dstPod.isEmpty
         case .route(let key): !key.pod.isEmpty
         case .arrival(let key): !key.pod.isEmpty
+        case .request: false
         }
     }
 
@@ -157,6 +160,7 @@ public enum RollupKey: Hashable, Sendable {
         case .edge: .edges
         case .route: .routes
         case .arrival: .arrivals
+        case .request: .requests
         }
     }
 }
@@ -167,4 +171,5 @@ public enum KeyFamily: UInt8, Sendable, Hashable, CaseIterable {
     case edges = 1
     case routes = 2
     case arrivals = 3
+    case requests = 4
 }

@@ -1,6 +1,6 @@
 /// Bounds how many different labels one workload may spread its traffic over in the store.
 ///
-/// The first `destinationsMax` workload-level edges, routes and arrivals that a workload is seen with keep their
+/// The first `destinationsMax` workload-level edges, routes, arrivals and requests that a workload is seen with keep their
 /// names; later ones are counted under `other`, so that totals stay right and the tail is visible as such. Past
 /// `peerPodsMax` pods at the far end, edges no longer say which pod it was.
 public struct LabelBudget: Sendable {
@@ -11,6 +11,7 @@ public struct LabelBudget: Sendable {
     private var edges: [WorkloadKey: Set<EdgeKey>] = [:]
     private var routes: [WorkloadKey: Set<RouteKey>] = [:]
     private var arrivals: [WorkloadKey: Set<ArrivalKey>] = [:]
+    private var requests: [WorkloadKey: Set<RequestKey>] = [:]
     private var peerPods: [WorkloadKey: Set<String>] = [:]
     /// Keys that were folded since the start.
     public private(set) var foldedCount = 0
@@ -48,6 +49,13 @@ public struct LabelBudget: Sendable {
         return key.folded
     }
 
+    /// The key to count sampled requests under; the budget is their destination's.
+    public mutating func admit(_ key: RequestKey) -> RequestKey {
+        if Self.admit(key, of: key.dst, to: &requests, max: destinationsMax) { return key }
+        foldedCount += 1
+        return key.folded
+    }
+
     /// Forgets the edges, and the pods at their far ends, that are not in `live`: room for new ones.
     public mutating func retain(_ live: Set<EdgeKey>) {
         Self.retain(Set(live.map(\.rolledUp)), in: &edges)
@@ -64,6 +72,9 @@ public struct LabelBudget: Sendable {
 
     /// Forgets the arrivals not in `live`.
     public mutating func retain(_ live: Set<ArrivalKey>) { Self.retain(Set(live.map(\.rolledUp)), in: &arrivals) }
+
+    /// Forgets the sampled requests not in `live`.
+    public mutating func retain(_ live: Set<RequestKey>) { Self.retain(live, in: &requests) }
 
     private static func admit<Label: Hashable>(
         _ label: Label, of workload: WorkloadKey, to known: inout [WorkloadKey: Set<Label>], max: Int

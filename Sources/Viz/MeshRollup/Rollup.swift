@@ -47,6 +47,8 @@ public struct Rollup: Sendable, Equatable {
     public var latency: LatencyHistogram
     /// `nil` when no scrape reported the gauge.
     public var openConnections: ConnectionGauge?
+    /// `nil` where latencies are counted by bucket only.
+    public var extremes: LatencyExtremes?
     /// Whether any part was spread over a gap between scrapes instead of observed.
     public var isEstimated: Bool
 
@@ -55,6 +57,7 @@ public struct Rollup: Sendable, Equatable {
         counters = .zero
         latency = LatencyHistogram()
         openConnections = nil
+        extremes = nil
         isEstimated = false
     }
 
@@ -65,11 +68,12 @@ public struct Rollup: Sendable, Equatable {
     }
 
     /// Whether there is neither a count nor a gauge.
-    public var isEmpty: Bool { counters == .zero && openConnections == nil && latency.isEmpty }
+    public var isEmpty: Bool { counters == .zero && openConnections == nil && extremes == nil && latency.isEmpty }
 
     /// Adds what the same series did in a later stretch: the gauge's end value is replaced.
     public mutating func append(_ later: Rollup) {
         addCounts(later)
+        if let extremes = later.extremes { append(extremes) }
         guard let gauge = later.openConnections else { return }
         openConnections = ConnectionGauge(last: gauge.last, max: max(openConnections?.max ?? 0, gauge.max))
     }
@@ -79,6 +83,7 @@ public struct Rollup: Sendable, Equatable {
     /// The sum of maxima is an upper bound of the maximum of the sum.
     public mutating func combine(_ sibling: Rollup) {
         addCounts(sibling)
+        if let extremes = sibling.extremes { combine(extremes) }
         guard let gauge = sibling.openConnections else { return }
         let own = openConnections ?? ConnectionGauge(0)
         openConnections = ConnectionGauge(last: own.last &+ gauge.last, max: own.max &+ gauge.max)
@@ -88,5 +93,19 @@ public struct Rollup: Sendable, Equatable {
         counters &+= other.counters
         latency.add(other.latency)
         isEstimated = isEstimated || other.isEstimated
+    }
+
+    /// Takes in the extremes of a later stretch.
+    mutating func append(_ later: LatencyExtremes) {
+        guard var merged = extremes else { return extremes = later }
+        merged.append(later)
+        extremes = merged
+    }
+
+    /// Takes in the extremes of another series.
+    private mutating func combine(_ sibling: LatencyExtremes) {
+        guard var merged = extremes else { return extremes = sibling }
+        merged.combine(sibling)
+        extremes = merged
     }
 }

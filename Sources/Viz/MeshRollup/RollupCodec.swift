@@ -1,12 +1,13 @@
-// One rollup as bytes: a flags byte, the mask of counters that are not zero and their varints, the gauge,
-// and the sparse histogram as a mask and the counts of its buckets. A quiet rollup takes three bytes.
+// One rollup as bytes: a flags byte, the mask of counters that are not zero and their varints, the gauge, the sparse
+// histogram as a mask and the counts of its buckets, and the extremes. A quiet rollup takes three bytes.
 
 extension Rollup {
     private struct Flags {
         static let estimated: UInt8 = 1
         static let gauge: UInt8 = 2
         static let histogram: UInt8 = 4
-        static let all: UInt8 = 7
+        static let extremes: UInt8 = 8
+        static let all: UInt8 = 15
     }
 
     /// Appends this rollup to `writer`.
@@ -15,6 +16,7 @@ extension Rollup {
         var flags: UInt8 = isEstimated ? Flags.estimated : 0
         if openConnections != nil { flags |= Flags.gauge }
         if histogramMask != 0 { flags |= Flags.histogram }
+        if extremes != nil { flags |= Flags.extremes }
         writer.byte(flags)
         var mask: UInt16 = 0
         for index in 0..<16 where counters[index] != 0 { mask |= 1 << UInt16(index) }
@@ -25,11 +27,11 @@ extension Rollup {
             writer.varint(gauge.last)
             writer.varint(gauge.max &- gauge.last)
         }
-        guard histogramMask != 0 else { return }
-        writer.varint(UInt64(histogramMask))
-        for index in 0..<LatencyHistogram.bucketCount where latency[index] != 0 {
-            writer.varint(latency[index])
+        if histogramMask != 0 {
+            writer.varint(UInt64(histogramMask))
+            for index in 0..<LatencyHistogram.bucketCount where latency[index] != 0 { writer.varint(latency[index]) }
         }
+        extremes?.encode(to: &writer)
     }
 
     /// The bytes of this rollup.
@@ -56,20 +58,39 @@ extension Rollup {
             let highest = last &+ (try reader.varint())
             openConnections = ConnectionGauge(last: last, max: max(openConnections?.max ?? 0, highest))
         }
-        guard flags & Flags.histogram != 0 else { return }
-        let rawMask = try reader.varint()
-        guard rawMask < 1 << UInt64(LatencyHistogram.bucketCount) else { throw .valueOutOfRange }
-        var bins = UInt32(rawMask)
-        while bins != 0 {
-            latency[bins.trailingZeroBitCount] &+= try reader.varint()
-            bins &= bins - 1
+        if flags & Flags.histogram != 0 {
+            let rawMask = try reader.varint()
+            guard rawMask < 1 << UInt64(LatencyHistogram.bucketCount) else { throw .valueOutOfRange }
+            var bins = UInt32(rawMask)
+            while bins != 0 {
+                latency[bins.trailingZeroBitCount] &+= try reader.varint()
+                bins &= bins - 1
+            }
         }
+        guard flags & Flags.extremes != 0 else { return }
+        append(try LatencyExtremes(from: &reader))
     }
 
     /// Reads one rollup.
     public init(from reader: inout ByteReader) throws(CodecError) {
         self.init()
         try appendEncoded(from: &reader)
+    }
+}
+
+extension LatencyExtremes {
+    /// Appends three varints.
+    func encode(to writer: inout ByteWriter) {
+        writer.varint(best)
+        writer.varint(worst &- best)
+        writer.varint(last)
+    }
+
+    /// Reads them.
+    init(from reader: inout ByteReader) throws(CodecError) {
+        let best = try reader.varint()
+        let worst = best &+ (try reader.varint())
+        self.init(best: best, worst: worst, last: try reader.varint())
     }
 }
 

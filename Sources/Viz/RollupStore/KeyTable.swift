@@ -107,6 +107,7 @@ extension KeyTable {
         }
         try table.loadRoutes(db)
         try table.loadArrivals(db)
+        try table.loadRequests(db)
         table.finishRestoring()
         return table
     }
@@ -137,6 +138,23 @@ extension KeyTable {
                 workload: WorkloadKey(namespace: row[1], kind: row[2], name: row[3]), pod: row[4], authority: row[5],
                 tls: row[6], tlsDetail: row[7])
             restore(.arrival(key), id: id)
+        }
+    }
+
+    private mutating func loadRequests(_ db: Database) throws {
+        let requests = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT id, src_namespace, src_kind, src_name, dst_namespace, dst_kind, dst_name, method, path
+                FROM request_key
+                """)
+        while let row = try requests.next() {
+            let id: Int = row[0]
+            guard id > 0, id < Self.idMax else { continue }
+            let key = RequestKey(
+                src: WorkloadKey(namespace: row[1], kind: row[2], name: row[3]),
+                dst: WorkloadKey(namespace: row[4], kind: row[5], name: row[6]), method: row[7], path: row[8])
+            restore(.request(key), id: id)
         }
     }
 
@@ -172,6 +190,12 @@ extension KeyTable {
                         id, key.workload.namespace, key.workload.kind, key.workload.name, key.pod, key.authority,
                         key.tls, key.tlsDetail, seen.milliseconds,
                     ])
+            case .request(let key):
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO request_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                    .execute(arguments: [
+                        id, key.src.namespace, key.src.kind, key.src.name, key.dst.namespace, key.dst.kind, key.dst.name,
+                        key.method, key.path, seen.milliseconds,
+                    ])
             }
         }
     }
@@ -185,6 +209,7 @@ extension KeyTable {
                 case .edges: "edge_key"
                 case .routes: "route_key"
                 case .arrivals: "arrival_key"
+                case .requests: "request_key"
                 }
             try db.cachedStatement(sql: "UPDATE \(table) SET seen_ms = max(seen_ms, ?) WHERE id = ?")
                 .execute(arguments: [seen.milliseconds, id])
@@ -193,11 +218,12 @@ extension KeyTable {
 
     /// Keys last seen longer ago than any tier that has them keeps chunks.
     static func staleIDs(now: UnixTime, _ limits: StoreLimits, _ db: Database) throws -> [Int] {
-        func limit(_ tier: Tier) -> Int64 {
-            now.milliseconds - limits.retention(of: tier) - 2 * tier.spanMilliseconds
+        func limit(_ tier: Tier, _ family: KeyFamily = .objects) -> Int64 {
+            now.milliseconds - limits.retention(of: tier, family) - 2 * tier.spanMilliseconds
         }
         let pods = limit(.tenSeconds)
         let workloads = limit(.hour)
+        let samples = Tier.allCases.map { limit($0, .requests) }.min()
         return try Int.fetchAll(
             db,
             sql: """
@@ -208,7 +234,9 @@ extension KeyTable {
                 SELECT id FROM route_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
                 UNION ALL
                 SELECT id FROM arrival_key WHERE seen_ms < CASE pod WHEN '' THEN ? ELSE ? END
-                """, arguments: [workloads, pods, workloads, pods, workloads, pods, workloads, pods])
+                UNION ALL
+                SELECT id FROM request_key WHERE seen_ms < ?
+                """, arguments: [workloads, pods, workloads, pods, workloads, pods, workloads, pods, samples])
     }
 
     static func delete(_ ids: [Int], _ db: Database) throws {
@@ -217,6 +245,7 @@ extension KeyTable {
             try db.cachedStatement(sql: "DELETE FROM edge_key WHERE id = ?").execute(arguments: [id])
             try db.cachedStatement(sql: "DELETE FROM route_key WHERE id = ?").execute(arguments: [id])
             try db.cachedStatement(sql: "DELETE FROM arrival_key WHERE id = ?").execute(arguments: [id])
+            try db.cachedStatement(sql: "DELETE FROM request_key WHERE id = ?").execute(arguments: [id])
         }
     }
 }

@@ -14,6 +14,7 @@ extension RollupStore {
     public func maintain(now: UnixTime) async {
         await closeSpans(now: now)
         trimMemory(now: now)
+        await maintainExemplars(now: now)
         await removeOldSpans(now: now)
     }
 

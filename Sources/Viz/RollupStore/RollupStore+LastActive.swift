@@ -24,7 +24,7 @@ extension RollupStore {
         }
         guard window.from < cut else { return found }
         let reads = WindowPlan.reads(for: Window(from: window.from, to: cut), keepsPods: keepsPods) {
-            keptFrom($0, now: now)
+            keptFrom($0, family, now: now)
         }
         for read in reads.reversed() {
             let wanted = Set(groups.filter { found[$0.value] == nil }.keys)

@@ -13,6 +13,9 @@ extension RollupStore {
         var parts: [JournalCodec.Part] = []
         /// Chunks before it are gone, by tier, because of a byte budget or of age.
         var removedUpTo: [Tier: UnixTime] = [:]
+        /// The same for sampled requests alone.
+        var removedSamplesUpTo: [Tier: UnixTime] = [:]
+        var exemplarMarks = ExemplarMarks()
     }
 
     struct Opened {
@@ -49,10 +52,14 @@ extension RollupStore {
             content.closedUpTo = UnixTime(milliseconds: mark)
         }
         for tier in Tier.allCases {
-            let name = removedMark(of: tier)
-            let mark = try Int64.fetchOne(db, sql: "SELECT value FROM mark WHERE name = ?", arguments: [name])
-            content.removedUpTo[tier] = mark.map { UnixTime(milliseconds: $0) }
+            func mark(_ name: String) throws -> UnixTime? {
+                try Int64.fetchOne(db, sql: "SELECT value FROM mark WHERE name = ?", arguments: [name])
+                    .map { UnixTime(milliseconds: $0) }
+            }
+            content.removedUpTo[tier] = try mark(removedMark(of: tier))
+            content.removedSamplesUpTo[tier] = try mark(removedSamplesMark(of: tier))
         }
+        content.exemplarMarks = try ExemplarTable.marks(db)
         content.nextSequence = (try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM journal") ?? 0) + 1
         let bases = try Row.fetchCursor(db, sql: "SELECT pod, base FROM cursor")
         while let row = try bases.next() {
@@ -80,6 +87,8 @@ extension RollupStore {
     }
 
     static func removedMark(of tier: Tier) -> String { "removed_up_to_ms_\(tier.rawValue)" }
+
+    static func removedSamplesMark(of tier: Tier) -> String { "removed_samples_up_to_ms_\(tier.rawValue)" }
 
     /// Checks the whole file beside the work, if opening it did not: seconds for a large one. To be called once,
     /// soon after the start. A corrupt file is set aside, and the store goes on from memory.
@@ -115,6 +124,8 @@ extension RollupStore {
             status.filesSetAside.append(aside)
             status.integrity = .replaced
             removedUpTo = [:]
+            removedSamplesUpTo = [:]
+            exemplarMarks = ExemplarMarks()
             keys.markAllUnsaved()
             nextSequence = 1
             podsWantingBase = knownPods

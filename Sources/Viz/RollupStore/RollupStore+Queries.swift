@@ -29,7 +29,7 @@ extension RollupStore {
         let recent = memoryTotals(Window(from: cut, to: window.to), groups)
         guard window.from < cut else { return Totals(rollups: recent, window: window) }
         let reads = WindowPlan.reads(for: Window(from: window.from, to: cut), keepsPods: keepsPods) {
-            keptFrom($0, now: now)
+            keptFrom($0, family, now: now)
         }
         var sums: [Group: Rollup] = [:]
         for read in reads {

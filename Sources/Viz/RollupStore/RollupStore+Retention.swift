@@ -2,7 +2,7 @@ import GRDB
 import MeshRollup
 
 // History goes one span at a time, the oldest first: by age, when a tier is over its share, or when the file is
-// over its size. A mark in the same transaction tells queries from when on a tier is complete, so that they read
+// over its size. Sampled requests go first, since they are the least exact. A mark in the same transaction tells queries from when on a tier is complete, so that they read
 // the coarser one instead of finding nothing.
 
 extension RollupStore {
@@ -13,6 +13,8 @@ extension RollupStore {
     private struct Removal: Sendable {
         let tier: Tier
         let span: Int64
+        /// Only sampled requests, not the whole span.
+        var isSamplesOnly = false
         /// End of the last span that goes with it or before.
         var end: Int64 { span + tier.spanMilliseconds }
     }
@@ -38,7 +40,11 @@ extension RollupStore {
             }
             for removal in survey.removals {
                 let end = UnixTime(milliseconds: removal.end)
-                removedUpTo[removal.tier] = max(removedUpTo[removal.tier] ?? end, end)
+                if removal.isSamplesOnly {
+                    removedSamplesUpTo[removal.tier] = max(removedSamplesUpTo[removal.tier] ?? end, end)
+                } else {
+                    removedUpTo[removal.tier] = max(removedUpTo[removal.tier] ?? end, end)
+                }
             }
             status.removedSpans += survey.removals.count
             try await removeUnusedKeys(now: now)
@@ -61,8 +67,13 @@ extension RollupStore {
             let bytes = try Int64.fetchOne(
                 db, sql: "SELECT coalesce(sum(bytes), 0) FROM span WHERE tier = ?", arguments: [tier.rawValue])
             survey.tierBytes[tier] = bytes ?? 0
-            guard old.isEmpty, let bytes, bytes > limits.bytesMax(of: tier) else { continue }
-            if let oldest = try oldestSpan(tier, db) { survey.removals.append(Removal(tier: tier, span: oldest)) }
+            guard old.isEmpty else { continue }
+            let isOver = (bytes ?? 0) > limits.bytesMax(of: tier)
+            if let samples = try oldestSamples(tier, limits, isOver: isOver, now: now, db) {
+                survey.removals.append(samples)
+            } else if isOver, let oldest = try oldestSpan(tier, db) {
+                survey.removals.append(Removal(tier: tier, span: oldest))
+            }
         }
         guard survey.removals.isEmpty, try usedBytes(db) > limits.fileBytesMax else { return survey }
         // What is not chunks took more than its share: the tier that is fullest gives.
@@ -86,6 +97,20 @@ extension RollupStore {
         return oldest.count > 1 ? oldest.first : nil
     }
 
+    /// The oldest sampled requests of a tier when they are too old, or when the tier is over its share: what counts
+    /// everything is kept before them. Those of the newest span are kept too.
+    private static func oldestSamples(
+        _ tier: Tier, _ limits: StoreLimits, isOver: Bool, now: UnixTime, _ db: Database
+    ) throws -> Removal? {
+        let bounds = try Row.fetchOne(
+            db, sql: "SELECT min(span_ms), max(span_ms) FROM chunk WHERE tier = ? AND family = ?",
+            arguments: [tier.rawValue, KeyFamily.requests.rawValue])
+        guard let bounds, let oldest = bounds[0] as Int64?, let newest = bounds[1] as Int64? else { return nil }
+        let limit = now.advanced(by: -limits.retention(of: tier, .requests) - tier.spanMilliseconds)
+        let isOld = oldest <= limit.milliseconds
+        return isOld || isOver && oldest < newest ? Removal(tier: tier, span: oldest, isSamplesOnly: true) : nil
+    }
+
     private static func usedBytes(_ db: Database) throws -> Int64 {
         let pages = try Int64.fetchOne(db, sql: "PRAGMA page_count") ?? 0
         let free = try Int64.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
@@ -93,15 +118,31 @@ extension RollupStore {
     }
 
     private static func remove(_ removal: Removal, _ db: Database) throws {
+        if removal.isSamplesOnly { return try removeSamples(removal, db) }
         try db.execute(
             sql: "DELETE FROM chunk WHERE tier = ? AND family IN (\(ChunkTable.familyList)) AND span_ms = ?",
             arguments: [removal.tier.rawValue, removal.span])
         try db.execute(
             sql: "DELETE FROM span WHERE tier = ? AND span_ms = ?", arguments: [removal.tier.rawValue, removal.span])
+        try raiseMark(removedMark(of: removal.tier), to: removal.end, db)
+    }
+
+    private static func removeSamples(_ removal: Removal, _ db: Database) throws {
+        let place: StatementArguments = [removal.tier.rawValue, KeyFamily.requests.rawValue, removal.span]
+        let rows = "FROM chunk WHERE tier = ? AND family = ? AND span_ms = ?"
+        let bytes = try Int.fetchOne(
+            db, sql: "SELECT sum(length(totals) + length(body) + \(ChunkTable.rowBytes)) \(rows)", arguments: place)
+        try db.execute(sql: "DELETE \(rows)", arguments: place)
+        try ChunkTable.account(
+            -(bytes ?? 0), tier: removal.tier, span: UnixTime(milliseconds: removal.span), isReplacing: false, db)
+        try raiseMark(removedSamplesMark(of: removal.tier), to: removal.end, db)
+    }
+
+    private static func raiseMark(_ name: String, to value: Int64, _ db: Database) throws {
         try db.execute(
             sql: """
                 INSERT INTO mark VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)
-                """, arguments: [removedMark(of: removal.tier), removal.end])
+                """, arguments: [name, value])
     }
 
     /// Forgets keys whose last chunk is gone.

@@ -27,7 +27,7 @@ extension RollupStore {
         _ family: KeyFamily, in window: Window, step: Int64, now: UnixTime, keepsPods: Bool,
         matching isWanted: (RollupKey) -> Bool
     ) async throws -> Series {
-        let tier = tier(for: window, step: step, now: now, keepsPods: keepsPods)
+        let tier = tier(for: window, family, step: step, now: now, keepsPods: keepsPods)
         var step = max(step, tier.bucketMilliseconds)
         step = (step + tier.bucketMilliseconds - 1) / tier.bucketMilliseconds * tier.bucketMilliseconds
         while window.milliseconds / step >= Int64(Self.seriesBucketsMax) { step *= 2 }
@@ -44,7 +44,7 @@ extension RollupStore {
         return Series(start: window.from, stepMilliseconds: step, buckets: buckets)
     }
 
-    private func tier(for window: Window, step: Int64, now: UnixTime, keepsPods: Bool) -> Tier {
+    private func tier(for window: Window, _ family: KeyFamily, step: Int64, now: UnixTime, keepsPods: Bool) -> Tier {
         if keepsPods { return .tenSeconds }
         // A window that memory holds needs no tier, only its finest step.
         if window.from >= hotFrom { return .tenSeconds }
@@ -53,7 +53,7 @@ extension RollupStore {
         }.map { fitting in
             Tier.allCases.first { tier in
                 tier.rawValue >= fitting.rawValue
-                    && window.from >= keptFrom(tier, now: now)
+                    && window.from >= keptFrom(tier, family, now: now)
             } ?? .hour
         } ?? .tenSeconds
     }

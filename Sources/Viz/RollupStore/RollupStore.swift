@@ -69,6 +69,12 @@ public actor RollupStore {
     var podsWantingBase: Set<String> = []
     /// Chunks before it are gone, by tier.
     var removedUpTo: [Tier: UnixTime] = [:]
+    /// Sampled requests before it are gone, by tier.
+    var removedSamplesUpTo: [Tier: UnixTime] = [:]
+    /// Exemplars that no transaction has taken, and those that one is taking.
+    var pendingExemplars: [RequestExemplar] = []
+    var writingExemplars: [RequestExemplar] = []
+    var exemplarMarks = ExemplarMarks()
     /// Pods that records came from.
     var knownPods: Set<String> = []
     var restored: [String: SeriesCursor] = [:]
@@ -109,6 +115,8 @@ public actor RollupStore {
         if !opened.setAside.isEmpty { status.integrity = .replaced }
         let content = opened.content
         removedUpTo = content.removedUpTo
+        removedSamplesUpTo = content.removedSamplesUpTo
+        exemplarMarks = content.exemplarMarks
         keys = content.keys
         if let mark = content.closedUpTo { closedUpTo = mark }
         if content.closedUpTo == nil {
@@ -203,10 +211,11 @@ public actor RollupStore {
         return status
     }
 
-    /// From when on the chunks of a tier are complete.
-    func keptFrom(_ tier: Tier, now: UnixTime) -> UnixTime {
-        let limit = now.advanced(by: -limits.retention(of: tier))
-        return max(limit, removedUpTo[tier] ?? limit)
+    /// From when on the chunks of a family in a tier are complete.
+    func keptFrom(_ tier: Tier, _ family: KeyFamily, now: UnixTime) -> UnixTime {
+        let limit = max(now.advanced(by: -limits.retention(of: tier, family)), removedUpTo[tier] ?? UnixTime(milliseconds: 0))
+        guard family == .requests, let samples = removedSamplesUpTo[tier] else { return limit }
+        return max(limit, samples)
     }
 
     /// Changes the largest size of the file; for tests, and for a disk that grew.
@@ -220,6 +229,7 @@ public actor RollupStore {
     /// Writes what is pending and closes the file.
     public func shutdown(now: UnixTime) async {
         await flush(now: now)
+        await maintainExemplars(now: now)
         do {
             // The pool's last connection to close is a reader, which cannot do this.
             try await pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }

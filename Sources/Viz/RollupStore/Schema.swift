@@ -11,6 +11,10 @@ enum Schema {
         }
         migrator.registerMigration("2 routes") { db in try createRouteKeys(db) }
         migrator.registerMigration("3 arrivals") { db in try createArrivalKeys(db) }
+        migrator.registerMigration("4 requests") { db in
+            try createRequestKeys(db)
+            try createExemplars(db)
+        }
         return migrator
     }
 
@@ -46,6 +50,52 @@ enum Schema {
                     tls_detail TEXT NOT NULL,
                     seen_ms INTEGER NOT NULL
                 ) STRICT, WITHOUT ROWID;
+                """)
+    }
+
+    private static func createRequestKeys(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE request_key (
+                    id INTEGER PRIMARY KEY,
+                    src_namespace TEXT NOT NULL,
+                    src_kind TEXT NOT NULL,
+                    src_name TEXT NOT NULL,
+                    dst_namespace TEXT NOT NULL,
+                    dst_kind TEXT NOT NULL,
+                    dst_name TEXT NOT NULL,
+                    method TEXT NOT NULL,
+                    path TEXT NOT NULL,
+                    seen_ms INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                """)
+    }
+
+    private static func createExemplars(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE exemplar (
+                    sequence INTEGER PRIMARY KEY,
+                    at_ms INTEGER NOT NULL,
+                    src_namespace TEXT NOT NULL,
+                    src_kind TEXT NOT NULL,
+                    src_name TEXT NOT NULL,
+                    src_pod TEXT NOT NULL,
+                    dst_namespace TEXT NOT NULL,
+                    dst_kind TEXT NOT NULL,
+                    dst_name TEXT NOT NULL,
+                    dst_pod TEXT NOT NULL,
+                    method TEXT NOT NULL,
+                    path TEXT NOT NULL,
+                    http_status INTEGER NOT NULL,
+                    grpc_status INTEGER,
+                    is_reset INTEGER NOT NULL,
+                    latency_us INTEGER NOT NULL,
+                    is_failure INTEGER NOT NULL,
+                    trace_id TEXT NOT NULL,
+                    bytes INTEGER NOT NULL
+                ) STRICT;
+                CREATE INDEX exemplar_at ON exemplar (at_ms);
                 """)
     }
 

@@ -66,6 +66,16 @@ struct StoreSalvage {
             }
         }
         copyCursors(db, &result)
+        copyExemplars(db)
+    }
+
+    /// Files of earlier schemas have none.
+    private func copyExemplars(_ db: Database) {
+        do {
+            try db.execute(sql: "INSERT OR REPLACE INTO main.exemplar SELECT * FROM old.exemplar")
+        } catch {
+            logger.info("Exemplars could not be salvaged", metadata: ["error": "\(error)"])
+        }
     }
 
     private func copySpan(_ db: Database, _ tier: Tier, _ span: Int64, _ result: inout Result) {

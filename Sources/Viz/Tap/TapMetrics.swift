@@ -3,7 +3,7 @@ import MeshModel
 
 /// Renders the service's own metrics.
 enum TapMetrics {
-    static func render(_ totals: TapTotals) -> [UInt8] {
+    static func render(_ totals: TapTotals, sampler: TapTotals) -> [UInt8] {
         var writer = ExpositionWriter()
         func family(_ name: String, _ help: String, _ type: MetricType, _ value: UInt64) {
             writer.family(name, help: help, type: type)
@@ -35,6 +35,15 @@ enum TapMetrics {
         for kind in TapRefusal.Kind.allCases {
             writer.sample("tap_refusals_total", labels: [("reason", "\(kind)")], value: refusals[kind] ?? 0)
         }
+        let samples = sampler.counts
+        family("tap_sampler_readers", "Readers of samples.", .gauge, UInt64(max(0, sampler.taps.active)))
+        family(
+            "tap_sampler_observed_proxies", "Streams of samples from proxies that are open.", .gauge,
+            UInt64(max(0, sampler.observerCount)))
+        family("tap_sampled_requests_total", "Requests sampled.", .counter, samples.requests)
+        family(
+            "tap_unsampled_requests_total", "Requests that observed proxies served and that were not sampled.", .counter,
+            samples.limited &+ samples.droppedRequests)
         writer.family("viz_build_info", help: "Version of this program.", type: .gauge)
         writer.sample("viz_build_info", labels: [("version", BuildVersion.current)], value: UInt64(1))
         return writer.bytes

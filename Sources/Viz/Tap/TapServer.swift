@@ -51,6 +51,7 @@ public final class TapServer: Sendable {
     private let client: KubernetesClient
     private let watch: ClusterWatch
     private let totals = TapTotals()
+    private let samplerTotals = TapTotals()
     private let engine: TapEngine
     private let authority: KubernetesAuthority
     private let certificate: ServingCertificate
@@ -75,6 +76,9 @@ public final class TapServer: Sendable {
             redacted: HeaderPrivacy.redactedByDefault.union(config.redactedHeaders), visible: config.visibleHeaders)
         engine = TapEngine(
             cluster: cluster, privacy: privacy, tapPort: config.tapPort, totals: totals, logger: logger)
+        let sampler = Sampler(
+            cluster: cluster, privacy: privacy, tapPort: config.tapPort, totals: samplerTotals, logger: logger,
+            now: { .current })
         authority = KubernetesAuthority(client: client)
         certificate = ServingCertificate(logger: logger)
         let place = CertificatePlace(
@@ -83,11 +87,14 @@ public final class TapServer: Sendable {
             caller: "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.tap.linkerd.io", bundlePath: ["spec", "caBundle"])
         ownCertificate = OwnCertificate(client: client, place: place, logger: logger)
         server = Self.makeServer(
-            host: config.host, port: config.grpcPort, GRPCDoor(engine: engine, authority: authority))
+            host: config.host, port: config.grpcPort,
+            [GRPCDoor(engine: engine, authority: authority), SamplerDoor(sampler: sampler, authority: authority)])
     }
 
     /// Callers come through proxies that ping every ten seconds.
-    package static func makeServer(host: String, port: Int, _ door: GRPCDoor) -> GRPCServer<HTTP2ServerTransport.Posix> {
+    package static func makeServer(
+        host: String, port: Int, _ doors: [any RegistrableRPCService]
+    ) -> GRPCServer<HTTP2ServerTransport.Posix> {
         let address: GRPCNIOTransportHTTP2Posix.SocketAddress =
             host.contains(":") ? .ipv6(host: host, port: port) : .ipv4(host: host, port: port)
         let transport = HTTP2ServerTransport.Posix(
@@ -96,7 +103,7 @@ public final class TapServer: Sendable {
                 $0.connection.keepalive.clientBehavior = .init(
                     minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true)
             })
-        return GRPCServer(transport: transport, services: [door])
+        return GRPCServer(transport: transport, services: doors)
     }
 
     /// Serves until cancelled: streams of taps never end by themselves.
@@ -126,7 +133,7 @@ public final class TapServer: Sendable {
     private func runAPI() async throws {
         let answers = TapAnswers(
             engine: engine, authority: authority, trust: { [self] in trust.withLock { $0 } },
-            metrics: { [totals] in TapMetrics.render(totals) }, logger: logger)
+            metrics: { [totals, samplerTotals] in TapMetrics.render(totals, sampler: samplerTotals) }, logger: logger)
         let door = HTTPDoor(
             host: config.apiHost, port: config.apiPort, certificate: certificate, answers: answers,
             logger: logger)
@@ -171,7 +178,8 @@ public final class TapServer: Sendable {
         AdminServer(
             host: config.adminHost, port: config.adminPort,
             routes: AdminServer.standardRoutes(
-                isReady: { [watch] in watch.isSynced }, metrics: { [totals] in TapMetrics.render(totals) }),
+                isReady: { [watch] in watch.isSynced },
+                metrics: { [totals, samplerTotals] in TapMetrics.render(totals, sampler: samplerTotals) }),
             logger: logger)
     }
 }

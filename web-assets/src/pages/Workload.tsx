@@ -7,6 +7,7 @@ import { count, latency, meshed, percent, rate } from "../lib/format";
 import { resourceKey } from "../lib/graph";
 import type { LiveState } from "../lib/live";
 import { canTap } from "../lib/routes";
+import { isSampled } from "../lib/samples";
 import { anything } from "../lib/tapFilter";
 import type { GraphEdge, Point, ResourceRef, Row, Series, WorkloadView } from "../lib/types";
 import { Blank, Loading } from "../parts/Blank";
@@ -17,6 +18,7 @@ import { Link, usePlace } from "../parts/navigation";
 import { Command, Page } from "../parts/Page";
 import { SuccessRate } from "../parts/State";
 import { RowCard } from "./Namespace";
+import { Requests } from "./Requests";
 
 export function Workload({ resource, live }: { resource: ResourceRef; live: LiveState<WorkloadView> }): JSX.Element {
   const view = live.document;
@@ -50,6 +52,7 @@ function Content({ view }: { view: WorkloadView }): JSX.Element {
         <Neighbours title="Inbound" side="inbound" edges={view.inbound} />
         <Neighbours title="Outbound" side="outbound" edges={view.outbound} />
       </div>
+      {isSampled(view.resource.kind) ? <Requests resource={view.resource} /> : null}
       {view.pods.length > 0 && view.resource.kind !== "pod"
         ? <RowCard title="Pods" kind="pod" rows={view.pods} /> : null}
     </>

@@ -617,6 +617,304 @@ public nonisolated struct Linkerd2_Viz_History_CompareResponse: Sendable {
   public init() {}
 }
 
+public nonisolated struct Linkerd2_Viz_History_TopRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A workload or a namespace: requests that it sent or received. An empty name means all of the kind.
+  public var resource: Linkerd2_Viz_Resource {
+    get {_resource ?? Linkerd2_Viz_Resource()}
+    set {_resource = newValue}
+  }
+  /// Returns true if `resource` has been explicitly set.
+  public var hasResource: Bool {self._resource != nil}
+  /// Clears the value of `resource`. Subsequent reads from it will return its default value.
+  public mutating func clearResource() {self._resource = nil}
+
+  /// How far to look back.
+  public var window: String = String()
+
+  /// End of the window in milliseconds since 1970 UTC; 0 means now.
+  public var atMs: Int64 = 0
+
+  /// Only requests from `resource` to this.
+  public var toResource: Linkerd2_Viz_Resource {
+    get {_toResource ?? Linkerd2_Viz_Resource()}
+    set {_toResource = newValue}
+  }
+  /// Returns true if `toResource` has been explicitly set.
+  public var hasToResource: Bool {self._toResource != nil}
+  /// Clears the value of `toResource`. Subsequent reads from it will return its default value.
+  public mutating func clearToResource() {self._toResource = nil}
+
+  /// Only this method; empty means all.
+  public var method: String = String()
+
+  /// Only paths that begin so, as templates; empty means all.
+  public var path: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _resource: Linkerd2_Viz_Resource? = nil
+  fileprivate var _toResource: Linkerd2_Viz_Resource? = nil
+}
+
+public nonisolated struct Linkerd2_Viz_History_TopResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Most requests first.
+  public var rows: [Linkerd2_Viz_History_TopResponse.Row] = []
+
+  /// The window actually answered, in milliseconds since 1970 UTC.
+  public var startMs: Int64 = 0
+
+  public var endMs: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// Requests that share ends, method and path.
+  public nonisolated struct Row: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// A type of `other` and an empty one stand for whoever was past the budget, and for nobody known.
+    public var src: Linkerd2_Viz_Resource {
+      get {_storage._src ?? Linkerd2_Viz_Resource()}
+      set {_uniqueStorage()._src = newValue}
+    }
+    /// Returns true if `src` has been explicitly set.
+    public var hasSrc: Bool {_storage._src != nil}
+    /// Clears the value of `src`. Subsequent reads from it will return its default value.
+    public mutating func clearSrc() {_uniqueStorage()._src = nil}
+
+    public var dst: Linkerd2_Viz_Resource {
+      get {_storage._dst ?? Linkerd2_Viz_Resource()}
+      set {_uniqueStorage()._dst = newValue}
+    }
+    /// Returns true if `dst` has been explicitly set.
+    public var hasDst: Bool {_storage._dst != nil}
+    /// Clears the value of `dst`. Subsequent reads from it will return its default value.
+    public mutating func clearDst() {_uniqueStorage()._dst = nil}
+
+    public var method: String {
+      get {_storage._method}
+      set {_uniqueStorage()._method = newValue}
+    }
+
+    /// With placeholders such as `{number}`; `other` for what was past the budget.
+    public var path: String {
+      get {_storage._path}
+      set {_uniqueStorage()._path = newValue}
+    }
+
+    /// What was sampled: outcomes by the rule of `stat`, and latencies.
+    public var stats: Linkerd2_Viz_BasicStats {
+      get {_storage._stats ?? Linkerd2_Viz_BasicStats()}
+      set {_uniqueStorage()._stats = newValue}
+    }
+    /// Returns true if `stats` has been explicitly set.
+    public var hasStats: Bool {_storage._stats != nil}
+    /// Clears the value of `stats`. Subsequent reads from it will return its default value.
+    public mutating func clearStats() {_uniqueStorage()._stats = nil}
+
+    /// How many requests the sampled ones stand for; never less than them.
+    public var estimatedCount: UInt64 {
+      get {_storage._estimatedCount}
+      set {_uniqueStorage()._estimatedCount = newValue}
+    }
+
+    /// Of the sampled ones, in microseconds.
+    public var bestUs: UInt64 {
+      get {_storage._bestUs}
+      set {_uniqueStorage()._bestUs = newValue}
+    }
+
+    public var worstUs: UInt64 {
+      get {_storage._worstUs}
+      set {_uniqueStorage()._worstUs = newValue}
+    }
+
+    public var lastUs: UInt64 {
+      get {_storage._lastUs}
+      set {_uniqueStorage()._lastUs = newValue}
+    }
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _storage = unsafe _StorageClass.defaultInstance
+  }
+
+  public init() {}
+}
+
+public nonisolated struct Linkerd2_Viz_History_ExemplarsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The workload or namespace that the requests reached; with `to_resource`, that they came from.
+  public var resource: Linkerd2_Viz_Resource {
+    get {_resource ?? Linkerd2_Viz_Resource()}
+    set {_resource = newValue}
+  }
+  /// Returns true if `resource` has been explicitly set.
+  public var hasResource: Bool {self._resource != nil}
+  /// Clears the value of `resource`. Subsequent reads from it will return its default value.
+  public mutating func clearResource() {self._resource = nil}
+
+  /// How far to look back.
+  public var window: String = String()
+
+  /// End of the window in milliseconds since 1970 UTC; 0 means now.
+  public var atMs: Int64 = 0
+
+  /// Only requests from `resource` to this.
+  public var toResource: Linkerd2_Viz_Resource {
+    get {_toResource ?? Linkerd2_Viz_Resource()}
+    set {_toResource = newValue}
+  }
+  /// Returns true if `toResource` has been explicitly set.
+  public var hasToResource: Bool {self._toResource != nil}
+  /// Clears the value of `toResource`. Subsequent reads from it will return its default value.
+  public mutating func clearToResource() {self._toResource = nil}
+
+  /// Requests of each list at most; 0 means ten.
+  public var limit: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _resource: Linkerd2_Viz_Resource? = nil
+  fileprivate var _toResource: Linkerd2_Viz_Resource? = nil
+}
+
+public nonisolated struct Linkerd2_Viz_History_ExemplarsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The slowest first, whatever became of them.
+  public var slowest: [Linkerd2_Viz_History_Exemplar] = []
+
+  /// The newest first.
+  public var failed: [Linkerd2_Viz_History_Exemplar] = []
+
+  /// The window actually answered, in milliseconds since 1970 UTC.
+  public var startMs: Int64 = 0
+
+  public var endMs: Int64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// One request that was sampled.
+public nonisolated struct Linkerd2_Viz_History_Exemplar: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// When it ended, in milliseconds since 1970 UTC.
+  public var atMs: Int64 {
+    get {_storage._atMs}
+    set {_uniqueStorage()._atMs = newValue}
+  }
+
+  /// Workloads, and the pods of them if they are known.
+  public var src: Linkerd2_Viz_Resource {
+    get {_storage._src ?? Linkerd2_Viz_Resource()}
+    set {_uniqueStorage()._src = newValue}
+  }
+  /// Returns true if `src` has been explicitly set.
+  public var hasSrc: Bool {_storage._src != nil}
+  /// Clears the value of `src`. Subsequent reads from it will return its default value.
+  public mutating func clearSrc() {_uniqueStorage()._src = nil}
+
+  public var dst: Linkerd2_Viz_Resource {
+    get {_storage._dst ?? Linkerd2_Viz_Resource()}
+    set {_uniqueStorage()._dst = newValue}
+  }
+  /// Returns true if `dst` has been explicitly set.
+  public var hasDst: Bool {_storage._dst != nil}
+  /// Clears the value of `dst`. Subsequent reads from it will return its default value.
+  public mutating func clearDst() {_uniqueStorage()._dst = nil}
+
+  public var srcPod: String {
+    get {_storage._srcPod}
+    set {_uniqueStorage()._srcPod = newValue}
+  }
+
+  public var dstPod: String {
+    get {_storage._dstPod}
+    set {_uniqueStorage()._dstPod = newValue}
+  }
+
+  public var method: String {
+    get {_storage._method}
+    set {_uniqueStorage()._method = newValue}
+  }
+
+  /// Without its query, and with placeholders for what may be a secret.
+  public var path: String {
+    get {_storage._path}
+    set {_uniqueStorage()._path = newValue}
+  }
+
+  public var httpStatus: UInt32 {
+    get {_storage._httpStatus}
+    set {_uniqueStorage()._httpStatus = newValue}
+  }
+
+  /// Unset without gRPC.
+  public var grpcStatus: UInt32 {
+    get {_storage._grpcStatus ?? 0}
+    set {_uniqueStorage()._grpcStatus = newValue}
+  }
+  /// Returns true if `grpcStatus` has been explicitly set.
+  public var hasGrpcStatus: Bool {_storage._grpcStatus != nil}
+  /// Clears the value of `grpcStatus`. Subsequent reads from it will return its default value.
+  public mutating func clearGrpcStatus() {_uniqueStorage()._grpcStatus = nil}
+
+  /// Whether the stream was reset.
+  public var isReset: Bool {
+    get {_storage._isReset}
+    set {_uniqueStorage()._isReset = newValue}
+  }
+
+  /// From the request's head to the response's end.
+  public var latencyUs: UInt64 {
+    get {_storage._latencyUs}
+    set {_uniqueStorage()._latencyUs = newValue}
+  }
+
+  public var isFailure: Bool {
+    get {_storage._isFailure}
+    set {_uniqueStorage()._isFailure = newValue}
+  }
+
+  /// Empty when the request carried none.
+  public var traceID: String {
+    get {_storage._traceID}
+    set {_uniqueStorage()._traceID = newValue}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "linkerd2.viz.history"
@@ -1677,6 +1975,484 @@ nonisolated extension Linkerd2_Viz_History_CompareResponse.Row: SwiftProtobuf.Me
         if _storage._after != rhs_storage._after {return false}
         if _storage._beforeTcp != rhs_storage._beforeTcp {return false}
         if _storage._afterTcp != rhs_storage._afterTcp {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_TopRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TopRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resource\0\u{1}window\0\u{3}at_ms\0\u{3}to_resource\0\u{1}method\0\u{1}path\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._resource) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.window) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.atMs) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._toResource) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.method) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._resource {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.window.isEmpty {
+      try visitor.visitSingularStringField(value: self.window, fieldNumber: 2)
+    }
+    if self.atMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.atMs, fieldNumber: 3)
+    }
+    try { if let v = self._toResource {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.method.isEmpty {
+      try visitor.visitSingularStringField(value: self.method, fieldNumber: 5)
+    }
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_TopRequest, rhs: Linkerd2_Viz_History_TopRequest) -> Bool {
+    if lhs._resource != rhs._resource {return false}
+    if lhs.window != rhs.window {return false}
+    if lhs.atMs != rhs.atMs {return false}
+    if lhs._toResource != rhs._toResource {return false}
+    if lhs.method != rhs.method {return false}
+    if lhs.path != rhs.path {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_TopResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TopResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rows\0\u{3}start_ms\0\u{3}end_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.rows) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.startMs) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.endMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.rows.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rows, fieldNumber: 1)
+    }
+    if self.startMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.startMs, fieldNumber: 2)
+    }
+    if self.endMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.endMs, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_TopResponse, rhs: Linkerd2_Viz_History_TopResponse) -> Bool {
+    if lhs.rows != rhs.rows {return false}
+    if lhs.startMs != rhs.startMs {return false}
+    if lhs.endMs != rhs.endMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_TopResponse.Row: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Linkerd2_Viz_History_TopResponse.protoMessageName + ".Row"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}src\0\u{1}dst\0\u{1}method\0\u{1}path\0\u{1}stats\0\u{3}estimated_count\0\u{3}best_us\0\u{3}worst_us\0\u{3}last_us\0")
+
+  fileprivate class _StorageClass {
+    var _src: Linkerd2_Viz_Resource? = nil
+    var _dst: Linkerd2_Viz_Resource? = nil
+    var _method: String = String()
+    var _path: String = String()
+    var _stats: Linkerd2_Viz_BasicStats? = nil
+    var _estimatedCount: UInt64 = 0
+    var _bestUs: UInt64 = 0
+    var _worstUs: UInt64 = 0
+    var _lastUs: UInt64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _src = source._src
+      _dst = source._dst
+      _method = source._method
+      _path = source._path
+      _stats = source._stats
+      _estimatedCount = source._estimatedCount
+      _bestUs = source._bestUs
+      _worstUs = source._worstUs
+      _lastUs = source._lastUs
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._src) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._dst) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._method) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._path) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._stats) }()
+        case 6: try { try decoder.decodeSingularUInt64Field(value: &_storage._estimatedCount) }()
+        case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._bestUs) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._worstUs) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._lastUs) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._src {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._dst {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if !_storage._method.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._method, fieldNumber: 3)
+      }
+      if !_storage._path.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._path, fieldNumber: 4)
+      }
+      try { if let v = _storage._stats {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+      if _storage._estimatedCount != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._estimatedCount, fieldNumber: 6)
+      }
+      if _storage._bestUs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._bestUs, fieldNumber: 7)
+      }
+      if _storage._worstUs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._worstUs, fieldNumber: 8)
+      }
+      if _storage._lastUs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._lastUs, fieldNumber: 9)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_TopResponse.Row, rhs: Linkerd2_Viz_History_TopResponse.Row) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._src != rhs_storage._src {return false}
+        if _storage._dst != rhs_storage._dst {return false}
+        if _storage._method != rhs_storage._method {return false}
+        if _storage._path != rhs_storage._path {return false}
+        if _storage._stats != rhs_storage._stats {return false}
+        if _storage._estimatedCount != rhs_storage._estimatedCount {return false}
+        if _storage._bestUs != rhs_storage._bestUs {return false}
+        if _storage._worstUs != rhs_storage._worstUs {return false}
+        if _storage._lastUs != rhs_storage._lastUs {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_ExemplarsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExemplarsRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resource\0\u{1}window\0\u{3}at_ms\0\u{3}to_resource\0\u{1}limit\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._resource) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.window) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.atMs) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._toResource) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._resource {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.window.isEmpty {
+      try visitor.visitSingularStringField(value: self.window, fieldNumber: 2)
+    }
+    if self.atMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.atMs, fieldNumber: 3)
+    }
+    try { if let v = self._toResource {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if self.limit != 0 {
+      try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_ExemplarsRequest, rhs: Linkerd2_Viz_History_ExemplarsRequest) -> Bool {
+    if lhs._resource != rhs._resource {return false}
+    if lhs.window != rhs.window {return false}
+    if lhs.atMs != rhs.atMs {return false}
+    if lhs._toResource != rhs._toResource {return false}
+    if lhs.limit != rhs.limit {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_ExemplarsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ExemplarsResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slowest\0\u{1}failed\0\u{3}start_ms\0\u{3}end_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.slowest) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.failed) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.startMs) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.endMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.slowest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.slowest, fieldNumber: 1)
+    }
+    if !self.failed.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.failed, fieldNumber: 2)
+    }
+    if self.startMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.startMs, fieldNumber: 3)
+    }
+    if self.endMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.endMs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_ExemplarsResponse, rhs: Linkerd2_Viz_History_ExemplarsResponse) -> Bool {
+    if lhs.slowest != rhs.slowest {return false}
+    if lhs.failed != rhs.failed {return false}
+    if lhs.startMs != rhs.startMs {return false}
+    if lhs.endMs != rhs.endMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Linkerd2_Viz_History_Exemplar: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Exemplar"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}at_ms\0\u{1}src\0\u{1}dst\0\u{3}src_pod\0\u{3}dst_pod\0\u{1}method\0\u{1}path\0\u{3}http_status\0\u{3}grpc_status\0\u{3}is_reset\0\u{3}latency_us\0\u{3}is_failure\0\u{3}trace_id\0")
+
+  fileprivate class _StorageClass {
+    var _atMs: Int64 = 0
+    var _src: Linkerd2_Viz_Resource? = nil
+    var _dst: Linkerd2_Viz_Resource? = nil
+    var _srcPod: String = String()
+    var _dstPod: String = String()
+    var _method: String = String()
+    var _path: String = String()
+    var _httpStatus: UInt32 = 0
+    var _grpcStatus: UInt32? = nil
+    var _isReset: Bool = false
+    var _latencyUs: UInt64 = 0
+    var _isFailure: Bool = false
+    var _traceID: String = String()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _atMs = source._atMs
+      _src = source._src
+      _dst = source._dst
+      _srcPod = source._srcPod
+      _dstPod = source._dstPod
+      _method = source._method
+      _path = source._path
+      _httpStatus = source._httpStatus
+      _grpcStatus = source._grpcStatus
+      _isReset = source._isReset
+      _latencyUs = source._latencyUs
+      _isFailure = source._isFailure
+      _traceID = source._traceID
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt64Field(value: &_storage._atMs) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._src) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._dst) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._srcPod) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._dstPod) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._method) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._path) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._httpStatus) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._grpcStatus) }()
+        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._isReset) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._latencyUs) }()
+        case 12: try { try decoder.decodeSingularBoolField(value: &_storage._isFailure) }()
+        case 13: try { try decoder.decodeSingularStringField(value: &_storage._traceID) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._atMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._atMs, fieldNumber: 1)
+      }
+      try { if let v = _storage._src {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._dst {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if !_storage._srcPod.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._srcPod, fieldNumber: 4)
+      }
+      if !_storage._dstPod.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._dstPod, fieldNumber: 5)
+      }
+      if !_storage._method.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._method, fieldNumber: 6)
+      }
+      if !_storage._path.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._path, fieldNumber: 7)
+      }
+      if _storage._httpStatus != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._httpStatus, fieldNumber: 8)
+      }
+      try { if let v = _storage._grpcStatus {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 9)
+      } }()
+      if _storage._isReset != false {
+        try visitor.visitSingularBoolField(value: _storage._isReset, fieldNumber: 10)
+      }
+      if _storage._latencyUs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._latencyUs, fieldNumber: 11)
+      }
+      if _storage._isFailure != false {
+        try visitor.visitSingularBoolField(value: _storage._isFailure, fieldNumber: 12)
+      }
+      if !_storage._traceID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._traceID, fieldNumber: 13)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Linkerd2_Viz_History_Exemplar, rhs: Linkerd2_Viz_History_Exemplar) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._atMs != rhs_storage._atMs {return false}
+        if _storage._src != rhs_storage._src {return false}
+        if _storage._dst != rhs_storage._dst {return false}
+        if _storage._srcPod != rhs_storage._srcPod {return false}
+        if _storage._dstPod != rhs_storage._dstPod {return false}
+        if _storage._method != rhs_storage._method {return false}
+        if _storage._path != rhs_storage._path {return false}
+        if _storage._httpStatus != rhs_storage._httpStatus {return false}
+        if _storage._grpcStatus != rhs_storage._grpcStatus {return false}
+        if _storage._isReset != rhs_storage._isReset {return false}
+        if _storage._latencyUs != rhs_storage._latencyUs {return false}
+        if _storage._isFailure != rhs_storage._isFailure {return false}
+        if _storage._traceID != rhs_storage._traceID {return false}
         return true
       }
       if !storagesAreEqual {return false}

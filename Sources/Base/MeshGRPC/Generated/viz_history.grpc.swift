@@ -88,13 +88,41 @@ public enum Linkerd2_Viz_History_History: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "Top" metadata.
+        public enum Top: Sendable {
+            /// Request type for "Top".
+            public typealias Input = Linkerd2_Viz_History_TopRequest
+            /// Response type for "Top".
+            public typealias Output = Linkerd2_Viz_History_TopResponse
+            /// Descriptor for "Top".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "linkerd2.viz.history.History"),
+                method: "Top",
+                type: .unary
+            )
+        }
+        /// Namespace for "Exemplars" metadata.
+        public enum Exemplars: Sendable {
+            /// Request type for "Exemplars".
+            public typealias Input = Linkerd2_Viz_History_ExemplarsRequest
+            /// Response type for "Exemplars".
+            public typealias Output = Linkerd2_Viz_History_ExemplarsResponse
+            /// Descriptor for "Exemplars".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "linkerd2.viz.history.History"),
+                method: "Exemplars",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "linkerd2.viz.history.History" service.
         public static let descriptors: [GRPCCore.MethodDescriptor] = [
             Series.descriptor,
             Topology.descriptor,
             Workloads.descriptor,
             PastEdges.descriptor,
-            Compare.descriptor
+            Compare.descriptor,
+            Top.descriptor,
+            Exemplars.descriptor
         ]
     }
 }
@@ -214,6 +242,42 @@ extension Linkerd2_Viz_History_History {
             request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_CompareRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_CompareResponse>
+
+        /// Handle the "Top" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Sampled requests of a window, added up by who asked whom for what.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Linkerd2_Viz_History_TopRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Linkerd2_Viz_History_TopResponse` messages.
+        func top(
+            request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_TopRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_TopResponse>
+
+        /// Handle the "Exemplars" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The slowest and the failed among the sampled requests that reached a resource.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Linkerd2_Viz_History_ExemplarsRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Linkerd2_Viz_History_ExemplarsResponse` messages.
+        func exemplars(
+            request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_ExemplarsResponse>
     }
 
     /// Service protocol for the "linkerd2.viz.history.History" service.
@@ -317,6 +381,42 @@ extension Linkerd2_Viz_History_History {
             request: GRPCCore.ServerRequest<Linkerd2_Viz_History_CompareRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse>
+
+        /// Handle the "Top" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Sampled requests of a window, added up by who asked whom for what.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_TopRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Linkerd2_Viz_History_TopResponse` message.
+        func top(
+            request: GRPCCore.ServerRequest<Linkerd2_Viz_History_TopRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_TopResponse>
+
+        /// Handle the "Exemplars" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The slowest and the failed among the sampled requests that reached a resource.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_ExemplarsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Linkerd2_Viz_History_ExemplarsResponse` message.
+        func exemplars(
+            request: GRPCCore.ServerRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_ExemplarsResponse>
     }
 
     /// Simple service protocol for the "linkerd2.viz.history.History" service.
@@ -418,6 +518,42 @@ extension Linkerd2_Viz_History_History {
             request: Linkerd2_Viz_History_CompareRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Linkerd2_Viz_History_CompareResponse
+
+        /// Handle the "Top" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Sampled requests of a window, added up by who asked whom for what.
+        ///
+        /// - Parameters:
+        ///   - request: A `Linkerd2_Viz_History_TopRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Linkerd2_Viz_History_TopResponse` to respond with.
+        func top(
+            request: Linkerd2_Viz_History_TopRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Linkerd2_Viz_History_TopResponse
+
+        /// Handle the "Exemplars" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The slowest and the failed among the sampled requests that reached a resource.
+        ///
+        /// - Parameters:
+        ///   - request: A `Linkerd2_Viz_History_ExemplarsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Linkerd2_Viz_History_ExemplarsResponse` to respond with.
+        func exemplars(
+            request: Linkerd2_Viz_History_ExemplarsRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Linkerd2_Viz_History_ExemplarsResponse
     }
 }
 
@@ -480,6 +616,28 @@ extension Linkerd2_Viz_History_History.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Linkerd2_Viz_History_History.Method.Top.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_TopRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_TopResponse>(),
+            handler: { request, context in
+                try await self.top(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Linkerd2_Viz_History_History.Method.Exemplars.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_ExemplarsRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_ExemplarsResponse>(),
+            handler: { request, context in
+                try await self.exemplars(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -535,6 +693,28 @@ extension Linkerd2_Viz_History_History.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_CompareResponse> {
         let response = try await self.compare(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func top(
+        request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_TopRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_TopResponse> {
+        let response = try await self.top(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func exemplars(
+        request: GRPCCore.StreamingServerRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Linkerd2_Viz_History_ExemplarsResponse> {
+        let response = try await self.exemplars(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -603,6 +783,32 @@ extension Linkerd2_Viz_History_History.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse> {
         return GRPCCore.ServerResponse<Linkerd2_Viz_History_CompareResponse>(
             message: try await self.compare(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func top(
+        request: GRPCCore.ServerRequest<Linkerd2_Viz_History_TopRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_TopResponse> {
+        return GRPCCore.ServerResponse<Linkerd2_Viz_History_TopResponse>(
+            message: try await self.top(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    public func exemplars(
+        request: GRPCCore.ServerRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Linkerd2_Viz_History_ExemplarsResponse> {
+        return GRPCCore.ServerResponse<Linkerd2_Viz_History_ExemplarsResponse>(
+            message: try await self.exemplars(
                 request: request.message,
                 context: context
             ),
@@ -737,6 +943,52 @@ extension Linkerd2_Viz_History_History {
             deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_CompareResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_CompareResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Top" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Sampled requests of a window, added up by who asked whom for what.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_TopRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_TopRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_TopResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func top<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_TopRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_TopRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_TopResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_TopResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Exemplars" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The slowest and the failed among the sampled requests that reached a resource.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_ExemplarsRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_ExemplarsRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_ExemplarsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func exemplars<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_ExemplarsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_ExemplarsResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_ExemplarsResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -929,6 +1181,74 @@ extension Linkerd2_Viz_History_History {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "Top" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Sampled requests of a window, added up by who asked whom for what.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_TopRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_TopRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_TopResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func top<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_TopRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_TopRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_TopResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_TopResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Linkerd2_Viz_History_History.Method.Top.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "Exemplars" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The slowest and the failed among the sampled requests that reached a resource.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Linkerd2_Viz_History_ExemplarsRequest` message.
+        ///   - serializer: A serializer for `Linkerd2_Viz_History_ExemplarsRequest` messages.
+        ///   - deserializer: A deserializer for `Linkerd2_Viz_History_ExemplarsResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func exemplars<Result>(
+            request: GRPCCore.ClientRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+            serializer: some GRPCCore.MessageSerializer<Linkerd2_Viz_History_ExemplarsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Linkerd2_Viz_History_ExemplarsResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_ExemplarsResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Linkerd2_Viz_History_History.Method.Exemplars.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -1075,6 +1395,64 @@ extension Linkerd2_Viz_History_History.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_CompareRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_CompareResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Top" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Sampled requests of a window, added up by who asked whom for what.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Linkerd2_Viz_History_TopRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func top<Result>(
+        request: GRPCCore.ClientRequest<Linkerd2_Viz_History_TopRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_TopResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.top(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_TopRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_TopResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Exemplars" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The slowest and the failed among the sampled requests that reached a resource.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Linkerd2_Viz_History_ExemplarsRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func exemplars<Result>(
+        request: GRPCCore.ClientRequest<Linkerd2_Viz_History_ExemplarsRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_ExemplarsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.exemplars(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Linkerd2_Viz_History_ExemplarsRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Linkerd2_Viz_History_ExemplarsResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -1243,6 +1621,72 @@ extension Linkerd2_Viz_History_History.ClientProtocol {
             metadata: metadata
         )
         return try await self.compare(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Top" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Sampled requests of a window, added up by who asked whom for what.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func top<Result>(
+        _ message: Linkerd2_Viz_History_TopRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_TopResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Linkerd2_Viz_History_TopRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.top(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Exemplars" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The slowest and the failed among the sampled requests that reached a resource.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func exemplars<Result>(
+        _ message: Linkerd2_Viz_History_ExemplarsRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Linkerd2_Viz_History_ExemplarsResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Linkerd2_Viz_History_ExemplarsRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.exemplars(
             request: request,
             options: options,
             onResponse: handleResponse

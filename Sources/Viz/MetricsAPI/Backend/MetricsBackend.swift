@@ -31,6 +31,12 @@ package protocol MetricsBackend: Sendable {
     /// One object or edge bucket by bucket.
     func series(_ query: SeriesQuery) async throws -> SeriesAnswer
 
+    /// Sampled requests by who asked whom for what.
+    func requests(_ query: SampleQuery) async throws -> [RequestKey: Rollup]
+
+    /// The slowest and the failed among the sampled requests.
+    func exemplars(_ filter: ExemplarFilter, _ window: StatWindow) async throws -> ExemplarLists
+
     /// When each pod was last scraped and its proxy started, by namespace and name.
     func scrapes() async throws -> [ObjectName: ScrapeNote]
 

@@ -52,7 +52,7 @@ private struct SeriesSelection {
         switch key {
         case .object(let traffic): traffic.direction == .inbound && isSelected(traffic.workload, traffic.pod)
         case .edge(let edge): contains(edge)
-        case .route, .arrival: false
+        case .route, .arrival, .request: false
         }
     }
 

@@ -38,6 +38,7 @@ package actor Federation {
         case .edge(let key): "1 \(key)"
         case .route(let key): "2 \(key)"
         case .arrival(let key): "3 \(key)"
+        case .request(let key): "4 \(key)"
         }
     }
 
@@ -62,6 +63,7 @@ package actor Federation {
         case .object(let traffic): traffic.direction == .inbound
         case .edge, .route: true
         case .arrival: false  // The same inbound traffic once more, by caller.
+        case .request: false  // A sample of it.
         }
     }
 }
@@ -107,7 +109,7 @@ private struct FederatedFamilies {
             let name = key.countsAttempts ? "route_actual_response_total" : "route_response_total"
             addResponses(name, labels, rollup)
             if !key.countsAttempts { addHistogram("route_response_latency_ms", labels, rollup) }
-        case .arrival: break
+        case .arrival, .request: break
         }
     }
 

@@ -38,6 +38,8 @@ package struct RPCTable: Sendable {
         add("Workloads", answers.workloads)
         add("PastEdges", answers.pastEdges)
         add("Compare", answers.compare)
+        add("Top", answers.top)
+        add("Exemplars", answers.exemplars)
         self.handlers = handlers
     }
 

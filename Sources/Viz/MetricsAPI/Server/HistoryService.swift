@@ -41,4 +41,16 @@ package struct HistoryService: Linkerd2_Viz_History_History.SimpleServiceProtoco
     ) async throws -> Linkerd2_Viz_History_CompareResponse {
         try await metrics.counting("Compare") { try await answers.compare(request) }
     }
+
+    package func top(
+        request: Linkerd2_Viz_History_TopRequest, context: ServerContext
+    ) async throws -> Linkerd2_Viz_History_TopResponse {
+        try await metrics.counting("Top") { try await answers.top(request) }
+    }
+
+    package func exemplars(
+        request: Linkerd2_Viz_History_ExemplarsRequest, context: ServerContext
+    ) async throws -> Linkerd2_Viz_History_ExemplarsResponse {
+        try await metrics.counting("Exemplars") { try await answers.exemplars(request) }
+    }
 }

@@ -28,6 +28,11 @@ public struct MetricsAPIConfig: Sendable, Equatable {
     public var scrapeInterval: Duration = .seconds(10)
     /// Whether proxies may compress their answers: less traffic, more CPU on both sides.
     public var acceptsGzip = false
+    /// What is sampled of live requests.
+    package var samples = SampleConfig()
+    /// What the tap service knows us by; the file's text is read each time.
+    public var bearerTokenPath: String?
+    public var bearerToken: String?
     /// A server to ask instead of keeping rollups; then nothing is scraped and nothing is stored.
     public var prometheus: PrometheusConfig?
 
@@ -46,6 +51,7 @@ public final class MetricsAPIServer: Sendable {
         let store: RollupStore
         let ingestor: Ingestor
         let scraper: Scraper
+        let reader: SampleReader
     }
 
     private let config: MetricsAPIConfig
@@ -101,7 +107,17 @@ public final class MetricsAPIServer: Sendable {
             intervalMilliseconds: config.scrapeInterval.milliseconds, ingestor: ingestor,
             acceptsGzip: config.acceptsGzip, now: { .current }, logger: logger, version: { watch.podVersion }
         ) { watch.isSynced ? watch.index().pods : nil }
-        return Keeper(store: store, ingestor: ingestor, scraper: scraper)
+        let reader = SampleReader(
+            config: config.samples, pods: { watch.index().pods }, token: { Self.token(config) }, now: { .current },
+            logger: logger)
+        return Keeper(store: store, ingestor: ingestor, scraper: scraper, reader: reader)
+    }
+
+    private static func token(_ config: MetricsAPIConfig) -> String? {
+        guard let path = config.bearerTokenPath else { return config.bearerToken }
+        // Unreadable means unauthenticated, which the tap service answers in words.
+        let text = try? String(contentsOfFile: path, encoding: .utf8)
+        return text?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// Serves until `beginShutdown()` or cancellation, then commits what is pending.
@@ -125,6 +141,7 @@ public final class MetricsAPIServer: Sendable {
             if let keeper {
                 group.addTask { await keeper.scraper.run() }
                 group.addTask { await self.keep(keeper.store) }
+                group.addTask { await self.sample(keeper) }
             }
             group.addTask { try await admin.run() }
             group.addTask {
@@ -158,11 +175,21 @@ public final class MetricsAPIServer: Sendable {
         await verified
     }
 
+    /// Never returns before it is cancelled: the first task to end would end all.
+    private func sample(_ keeper: Keeper) async {
+        await keeper.reader.run(into: SampleIntake(store: keeper.store))
+        while !Task.isCancelled {
+            // Cancelled: the loop ends.
+            try? await Task.sleep(for: .seconds(3_600))
+        }
+    }
+
     private var admin: AdminServer {
         var routes = AdminServer.standardRoutes(isReady: { [watch] in watch.isSynced }, metrics: { [] })
         routes["/metrics"] = { [sources, keeper] in
             .metrics(
-                await OwnMetrics.render(sources, store: keeper?.store, ingestor: keeper?.ingestor)
+                await OwnMetrics.render(
+                    sources, store: keeper?.store, ingestor: keeper?.ingestor, samples: keeper?.reader.status)
                     + ProcessStatistics.exposition())
         }
         if let ingestor = keeper?.ingestor {

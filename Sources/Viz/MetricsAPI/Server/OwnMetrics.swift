@@ -8,16 +8,35 @@ enum OwnMetrics {
     /// - Parameters:
     ///   - store: `nil` when another server is asked instead.
     ///   - ingestor: As `store`.
-    static func render(_ sources: VizSources, store: RollupStore?, ingestor: Ingestor?) async -> [UInt8] {
+    ///   - samples: As `store`.
+    static func render(
+        _ sources: VizSources, store: RollupStore?, ingestor: Ingestor?, samples: SampleStatus?
+    ) async -> [UInt8] {
         var writer = ExpositionWriter()
         if let store, let ingestor {
             addKeeper(&writer, store: await store.currentStatus(), ingest: await ingestor.currentStatus())
             TargetReport.write(await ingestor.targetStatuses(), to: &writer)
         }
+        if let samples { addSamples(&writer, samples) }
         sources.metrics.render(to: &writer)
         writer.family("viz_build_info", help: "Version of this program.", type: .gauge)
         writer.sample("viz_build_info", labels: [("version", BuildVersion.current)], value: UInt64(1))
         return writer.bytes
+    }
+
+    private static func addSamples(_ writer: inout ExpositionWriter, _ status: SampleStatus) {
+        func family(_ name: String, _ help: String, _ type: MetricType, _ value: UInt64) {
+            writer.family(name, help: help, type: type)
+            writer.sample(name, labelText: "", value: value)
+        }
+        family("viz_samples_connected", "1 while the tap service sends samples.", .gauge, status.isConnected ? 1 : 0)
+        family("viz_sampled_requests_total", "Requests sampled.", .counter, status.requests)
+        family(
+            "viz_sampled_requests_estimated_total", "Requests that the sampled ones stand for.", .counter,
+            status.estimatedRequests)
+        family("viz_sample_failures_total", "Streams of samples that broke.", .counter, status.failures)
+        family("viz_sampled_proxies", "Proxies that are sampled.", .gauge, UInt64(status.observedProxies))
+        family("viz_sampleable_proxies", "Proxies that could be sampled.", .gauge, UInt64(status.knownProxies))
     }
 
     private static func addKeeper(

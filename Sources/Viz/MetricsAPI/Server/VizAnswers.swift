@@ -15,6 +15,8 @@ package struct VizAnswers: Sendable {
         HistoryAnswers(index: sources.index(), backend: sources.backend, now: sources.now())
     }
 
+    private var samples: TopLister { TopLister(backend: sources.backend, now: sources.now()) }
+
     package func statSummary(
         _ request: Linkerd2_Viz_StatSummaryRequest
     ) async throws -> Linkerd2_Viz_StatSummaryResponse {
@@ -143,6 +145,16 @@ package struct VizAnswers: Sendable {
         _ request: Linkerd2_Viz_History_CompareRequest
     ) async throws -> Linkerd2_Viz_History_CompareResponse {
         try await Self.status { try await history.compare(request) }
+    }
+
+    package func top(_ request: Linkerd2_Viz_History_TopRequest) async throws -> Linkerd2_Viz_History_TopResponse {
+        try await Self.status { try await samples.top(request) }
+    }
+
+    package func exemplars(
+        _ request: Linkerd2_Viz_History_ExemplarsRequest
+    ) async throws -> Linkerd2_Viz_History_ExemplarsResponse {
+        try await Self.status { try await samples.exemplars(request) }
     }
 
     private static func status<Value>(_ body: () async throws -> Value) async throws -> Value {

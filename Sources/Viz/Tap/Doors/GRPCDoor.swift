@@ -29,7 +29,7 @@ package struct GRPCDoor: Linkerd2_Tap_Tap.ServiceProtocol {
     ) async throws -> StreamingServerResponse<Linkerd2_Tap_TapEvent> {
         let question: TapQuestion
         do throws(TapRefusal) {
-            let user = try await user(of: request.metadata)
+            let user = try await authority.user(of: request.metadata)
             let bytes: [UInt8] = (try? request.message.serializedBytes()) ?? []  // It came from such bytes.
             question = try TapQuestion(bytes: bytes)
             try await authority.authorize(user, TapAccessRequest(question))
@@ -52,16 +52,7 @@ package struct GRPCDoor: Linkerd2_Tap_Tap.ServiceProtocol {
         }
     }
 
-    private func user(of metadata: Metadata) async throws(TapRefusal) -> TapUser {
-        let header = metadata[stringValues: "authorization"].first { _ in true } ?? ""
-        let words = header.split(separator: " ", maxSplits: 1)
-        guard words.count == 2, words[0].lowercased() == "bearer" else {
-            throw TapRefusal(.unauthenticated, "no bearer token was shown")
-        }
-        return try await authority.user(bearerToken: String(words[1]))
-    }
-
-    private static func code(_ kind: TapRefusal.Kind) -> RPCError.Code {
+    static func code(_ kind: TapRefusal.Kind) -> RPCError.Code {
         switch kind {
         case .invalidArgument: .invalidArgument
         case .unimplemented: .unimplemented
