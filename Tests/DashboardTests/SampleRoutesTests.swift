@@ -3,7 +3,7 @@ import MeshModel
 import Testing
 
 @Suite("The past of top over HTTP", .timeLimit(.minutes(1))) struct SampleRoutesTests {
-    let dashboard = DashboardFixture()
+    let dashboard = DashboardFixture(taps: FakeTaps())
 
     @Test("Rows with their share of successes, and how many requests they stand for")
     func top() async throws {
@@ -23,6 +23,14 @@ import Testing
         #expect(dashboard.source.questions.last == "exemplars voting 7")
         #expect(found["failed"]?[0]?["grpcStatus"] == 2 && found["failed"]?[0]?["traceId"] == "463ac35c9f6413ad")
         #expect(found["slowest"]?[1]?["grpcStatus"] == .null && found["slowest"]?[1]?["traceId"] == .null)
+    }
+
+    @Test("A dashboard without live requests shows no single ones of the past either")
+    func restricted() async throws {
+        let restricted = DashboardFixture()
+        #expect(try await restricted.get("/api/v1/exemplars?namespace=emojivoto&name=voting").status == 403)
+        #expect(try await restricted.get("/api/v1/top?namespace=emojivoto&name=web").status == 200)
+        #expect(!restricted.source.questions.contains { $0.hasPrefix("exemplars") })
     }
 
     @Test("Mistakes are named", arguments: ["exemplars?limit=0", "exemplars?limit=101", "top?at=yesterday", "top?window=1", "top?kind=moon"])

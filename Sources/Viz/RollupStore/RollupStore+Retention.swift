@@ -2,8 +2,8 @@ import GRDB
 import MeshRollup
 
 // History goes one span at a time, the oldest first: by age, when a tier is over its share, or when the file is
-// over its size. Sampled requests go first, since they are the least exact. A mark in the same transaction tells queries from when on a tier is complete, so that they read
-// the coarser one instead of finding nothing.
+// over its size. Sampled requests go first, since they are the least exact. A mark in the same transaction tells
+// queries from when on a tier is complete, so that they read the coarser one instead of finding nothing.
 
 extension RollupStore {
     /// Spans removed by one step of maintenance.
