@@ -65,15 +65,16 @@ extension ClusterSuites {
             #expect(value("viz_sampled_proxies") >= 3 && value("viz_sampled_proxies") <= value("viz_sampleable_proxies"))
         }
 
-        @Test("Whoever has no right to samples gets none from the tap service")
-        func forbidden() async throws {
-            for (account, answer) in [("metrics-api", "yes"), ("default", "no")] {
-                let result = try await Shell.run(
-                    [
-                        "kubectl", "auth", "can-i", "watch", "samples.tap.linkerd.io", "--subresource=tap",
-                        "--as=system:serviceaccount:linkerd-viz:\(account)",
-                    ], environment: ["KUBECONFIG": cluster.kubeconfig])
-                #expect(result.output.hasPrefix(answer), "\(account): \(result)")
+        @Test("metrics-api may read samples, and accounts that nobody gave the right may not")
+        func access() async throws {
+            for (account, answer) in [("metrics-api", "true"), ("default", "false")] {
+                let review = """
+                    {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+                      "user": "system:serviceaccount:linkerd-viz:\(account)",
+                      "resourceAttributes": {"verb": "watch", "group": "tap.linkerd.io", "resource": "samples", "subresource": "tap"}}}
+                    """
+                let text = try await cluster.kubectl(["create", "-f", "-", "-o", "jsonpath={.status.allowed}"], input: review)
+                #expect(text == answer || answer == "false" && text.isEmpty, "\(account): \(text)")
             }
         }
     }
