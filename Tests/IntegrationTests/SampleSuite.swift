@@ -53,9 +53,11 @@ extension ClusterSuites {
         func rate() async throws {
             _ = try await rows("deploy/web", about: doughnut)
             let pods = try await cluster.kubectl([
-                "get", "pods", "-n", "linkerd-viz", "-l", "component=metrics-api", "-o", "jsonpath={.items[0].status.podIP}",
+                "get", "pods", "-n", "linkerd-viz", "-l", "component=metrics-api", "-o", "jsonpath={.items[*].metadata.name}",
             ])
-            let text = try await Shell.check(["curl", "-sS", "http://\(pods):9995/metrics"])
+            let name = try #require(pods.split(separator: " ").first)
+            let text = try await cluster.kubectl(
+                ["get", "--raw", "/api/v1/namespaces/linkerd-viz/pods/\(name):9995/proxy/metrics"])
             #expect(text.contains("viz_samples_connected 1"), "\(text)")
             func value(_ name: String) -> Double {
                 text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) } ?? 0
