@@ -128,7 +128,7 @@ import Testing
         #expect(try #require(Authority(text)).label == expected)
     }
 
-    @Test("What is no authority is nothing", arguments: ["a..", "", ":80", "a:b", "a:0", "a:70000", "fd00::1", "."])
+    @Test("What is no authority is nothing", arguments: ["a..", "a\u{6DD}:80", "", ":80", "a:b", "a:0", "a:70000", "fd00::1", "."])
     func invalid(text: String) {
         #expect(Authority(text) == nil)
     }

@@ -7,6 +7,8 @@ package struct Authority: Hashable, Sendable {
 
     /// Reads `host`, `host:port` or `[v6]:port`; `nil` when the text is empty or the port is not a port.
     package init?(_ text: some StringProtocol) {
+        // RFC 3986 section 3.2.2 knows ASCII only; other scalars could join with a colon into one character.
+        guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         let text = text.lowercased()
         var host = Substring(text)
         var port: UInt16?
