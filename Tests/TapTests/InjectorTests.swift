@@ -1,19 +1,43 @@
+import AsyncHTTPClient
 import Foundation
+import MeshKubernetes
 import MeshModel
+import NIOCore
+import NIOHTTP1
+import NIOSSL
 import Tap
 import Testing
 
 @Suite("The tap injector's webhook", .timeLimit(.minutes(1))) struct AdmissionTests {
     private struct Unreachable: Error {}
 
+    /// What the webhook answers over HTTPS.
     private func response(_ body: String, annotations: [String: String]? = [:]) async throws -> (status: Int, body: JSONValue) {
-        let answers = AdmissionAnswers(serviceName: "tap.id") { _ in
+        let admission = TapAdmission(serviceName: "tap.id") { _ in
             guard let annotations else { throw Unreachable() }
             return annotations
         }
-        let answer = await answers.answer(TapHTTPRequest(method: "POST", path: "/", body: Array(body.utf8)))
-        guard case .document(let response) = answer else { throw DeadlineError(description: "a stream") }
-        return (response.status, try JSONValue(parsing: response.body))
+        let pair = try OwnCertificate.make(names: ["localhost"], now: .now)
+        let certificate = ServingCertificate(logger: Fixtures.logger)
+        try certificate.refresh(pair: pair, clientCA: nil)
+        let webhook = WebhookServer(
+            host: "127.0.0.1", port: 0, context: { certificate.context }, logger: Fixtures.logger
+        ) { try await admission.decide($0) }
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(pair.authority.utf8)))
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls))
+        let (ports, bound) = AsyncStream<Int>.makeStream()
+        let running = Task { try await webhook.run { bound.yield($0) } }
+        let port = try #require(await ports.first { _ in true })
+        var request = HTTPClientRequest(url: "https://localhost:\(port)/")
+        request.method = .POST
+        request.body = .bytes(ByteBuffer(string: body))
+        let answer = try await client.execute(request, timeout: .seconds(30))
+        let text = try await answer.body.collect(upTo: 1 << 20)
+        try await client.shutdown()
+        running.cancel()
+        _ = await running.result
+        return (Int(answer.status.code), (try? JSONValue(parsing: text.readableBytesView)) ?? .null)
     }
 
     private let review = """

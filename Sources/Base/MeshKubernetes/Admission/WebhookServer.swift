@@ -7,7 +7,7 @@ internal import MeshModel
 internal import MeshServing
 internal import NIOCore
 internal import NIOHTTP1
-internal import NIOSSL
+package import NIOSSL
 internal import Synchronization
 
 /// Serves one admission webhook.
@@ -28,15 +28,25 @@ public final class WebhookServer: Sendable {
 
     private let host: String
     private let port: Int
-    private let certificate: ServerCertificate
+    private let certificate: @Sendable () -> NIOSSLContext?
     private let handler: Handler
     private let logger: Logger
     private let listener = Mutex<ConnectionListener?>(nil)
     private let isEnding = Mutex(false)
 
     /// - Parameter port: 0 lets the system choose; `run` reports the choice.
-    public init(
+    public convenience init(
         host: String = "0.0.0.0", port: Int, certificate: ServerCertificate, logger: Logger, handler: @escaping Handler
+    ) {
+        self.init(host: host, port: port, context: { certificate.context }, logger: logger, handler: handler)
+    }
+
+    /// - Parameters:
+    ///   - port: 0 lets the system choose; `run` reports the choice.
+    ///   - context: What the next connection is accepted with; without one it is closed.
+    package init(
+        host: String, port: Int, context certificate: @escaping @Sendable () -> NIOSSLContext?, logger: Logger,
+        handler: @escaping Handler
     ) {
         self.host = host
         self.port = port
@@ -57,7 +67,8 @@ public final class WebhookServer: Sendable {
         try await withTaskCancellationHandler {
             try await listener.serveEach(atMost: Self.connectionsMax, drain: Self.drainMax) { [certificate] channel in
                 let pipeline = channel.pipeline.syncOperations
-                try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
+                guard let context = certificate() else { throw ChannelError.operationUnsupported }
+                try pipeline.addHandler(NIOSSLServerHandler(context: context))
                 try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
                 try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
                 try pipeline.addHandler(CloseWhenIdle())

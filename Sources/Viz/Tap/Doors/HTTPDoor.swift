@@ -1,5 +1,5 @@
-// The HTTPS door: the aggregated Kubernetes API, and the same paths for whoever brings a bearer token; the webhook
-// uses it too. One request at a time on a connection; a tap keeps its connection until the caller leaves.
+// The HTTPS door: the aggregated Kubernetes API, and the same paths for whoever brings a bearer token. One request at a
+// time on a connection; a tap keeps its connection until the caller leaves.
 //
 // Errors before authorization have their HTTP status and JSON; after it they follow Linkerd's own framing: status
 // 200, a `linkerd-error` header, one framed ApiError. Source: `spec/viz.md` 3.2 and 3.3, `spec/wire.md` 8.2, 8.3.
@@ -27,11 +27,11 @@ package struct HTTPDoor: Sendable {
     private let host: String
     private let port: Int
     private let certificate: ServingCertificate
-    private let answers: any HTTPAnswering
+    private let answers: TapAnswers
     private let logger: Logger
 
     package init(
-        host: String, port: Int, certificate: ServingCertificate, answers: any HTTPAnswering, logger: Logger
+        host: String, port: Int, certificate: ServingCertificate, answers: TapAnswers, logger: Logger
     ) {
         self.host = host
         self.port = port

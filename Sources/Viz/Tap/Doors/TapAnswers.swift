@@ -59,12 +59,6 @@ package struct TapHTTPResponse: Sendable, Equatable {
     }
 }
 
-/// Answers the requests of an HTTPS door.
-package protocol HTTPAnswering: Sendable {
-    /// What to answer; never fails, because every failure is an answer.
-    func answer(_ request: TapHTTPRequest) async -> HTTPAnswer
-}
-
 /// What to answer.
 package enum HTTPAnswer: Sendable {
     case document(TapHTTPResponse)
@@ -73,7 +67,7 @@ package enum HTTPAnswer: Sendable {
 }
 
 /// Decides answers.
-package struct TapAnswers: HTTPAnswering {
+package struct TapAnswers: Sendable {
     private let engine: TapEngine
     private let logger: Logger
     private let authority: any TapAuthority

@@ -48,11 +48,14 @@ public final class TapInjectorServer: Sendable {
     /// Serves until cancelled.
     public func run() async throws {
         await refresh()
-        let answers = AdmissionAnswers(serviceName: config.serviceName) { [client] namespace in
+        let admission = TapAdmission(serviceName: config.serviceName) { [client] namespace in
             try await client.get(Namespace.self, name: namespace).metadata.annotations ?? [:]
         }
-        let door = HTTPDoor(
-            host: config.host, port: config.port, certificate: certificate, answers: answers, logger: logger)
+        let webhook = WebhookServer(
+            host: config.host, port: config.port, context: { [certificate] in certificate.context }, logger: logger
+        ) { request in
+            try await admission.decide(request)
+        }
         let admin = AdminServer(
             host: config.adminHost, port: config.adminPort,
             routes: AdminServer.standardRoutes(
@@ -64,7 +67,7 @@ public final class TapInjectorServer: Sendable {
                 group.addTask { try await admin.run() }
                 group.addTask { await self.keepFresh() }
                 group.addTask {
-                    try await door.run { port in
+                    try await webhook.run { port in
                         self.isServing.withLock { $0 = true }
                         self.logger.info("Serving admission", metadata: ["port": "\(port)"])
                     }
