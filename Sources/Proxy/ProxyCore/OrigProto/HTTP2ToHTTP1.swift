@@ -27,7 +27,7 @@ extension ByteBuffer {
         guard writeFields(block, of: headers, dropping: { $0 == .origProto }) else { return nil }
         if !origin.isHTTP10, !headers.contains(.host, in: block) {
             // RFC 9113 section 8.3.1: HTTP/1.1 cannot do without.
-            writeField("host", headers, .authority, block)
+            guard writeField("host", headers, .authority, block) else { return nil }
         }
         let framing: RestoredFraming
         if headers.contains(.contentLength, in: block) {
@@ -78,14 +78,19 @@ extension ByteBuffer {
         return isValid
     }
 
+    /// Writes one field, if the list has it.
+    ///
+    /// - Returns: whether it may stand in HTTP/1.
     private mutating func writeField(
         _ name: String, _ headers: HTTP2Headers, _ token: HeaderToken, _ block: HeaderBlock
-    ) {
-        _ = headers.withValue(of: token, in: block) { value in
+    ) -> Bool {
+        headers.withValue(of: token, in: block) { value in
+            guard Self.isValue(value) else { return false }
             writeString("\(name): ")
             write(value)
             writeString("\r\n")
-        }
+            return true
+        } ?? true
     }
 
     /// Writes the field lines of a list, in order, without pseudo headers and what only concerns one hop.
