@@ -52,7 +52,7 @@ struct KubectlTests {
                 #expect(!said.contains("Warning"))
             }
             for deployment in [
-                "linkerd/linkerd-destination", "linkerd-viz/web", "emojivoto/web", "emojivoto/voting",
+                "linkerd/linkerd-destination", "emojivoto/web", "emojivoto/voting",
                 "emojivoto/emoji", "emojivoto/vote-bot",
             ] {
                 let parts = deployment.split(separator: "/")

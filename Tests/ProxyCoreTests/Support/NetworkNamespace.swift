@@ -8,6 +8,8 @@ import Testing
 enum NetworkNamespace {
     /// Runs `body` on one thread inside; the threads, sockets and programs that it makes are inside as well.
     static func run(_ body: @Sendable () async throws -> Void) async throws {
+        // With the first program, Foundation connects a pair of sockets over loopback, which is down inside at first.
+        try await command("true")
         let group = try await enter()
         try await withTaskExecutorPreference(LoopExecutor(loop: group.next())) {
             try await command("ip", "link", "set", "lo", "up")
