@@ -269,8 +269,7 @@ private func makeSession(
     unsafe nghttp2_option_set_no_closed_streams(options, 1)
     unsafe nghttp2_option_set_peer_max_concurrent_streams(
         options, UInt32(clamping: limits.assumedPeerStreamsMax))
-    unsafe nghttp2_option_set_max_deflate_dynamic_table_size(
-        options, role == .server ? limits.responseTableBytesMax : limits.encoderTableBytesMax)
+    unsafe nghttp2_option_set_max_deflate_dynamic_table_size(options, limits.encoderTableBytesMax)
     unsafe nghttp2_option_set_max_outbound_ack(options, limits.acksQueuedMax)
     unsafe nghttp2_option_set_max_settings(options, limits.settingsEntriesMax)
     unsafe nghttp2_option_set_max_send_header_block_length(options, limits.headerListBytesMax * 2)

@@ -36,11 +36,9 @@ public struct SessionLimits: Sendable, Equatable {
     public var pingFrames = Rate(burst: 5_000, perSecond: 500)
     /// DATA frames with neither bytes nor END_STREAM, which cost work and carry nothing.
     public var emptyDataFrames = Rate(burst: 1_000, perSecond: 100)
-    /// HPACK dynamic table that we use towards servers, in bytes. A search of it was the top of a naive profile.
+    /// HPACK dynamic table that we use towards the peer, in bytes. A search of it was the top of a naive
+    /// profile.
     public var encoderTableBytesMax = 4_096
-    /// The same towards clients, of whom there are thousands: responses repeat few fields, and the library sets
-    /// aside 8 bytes for each 32 of the table in every session.
-    public var responseTableBytesMax = 1_024
     /// Output gathered before it is handed over, in bytes; the rest waits until the socket took that.
     public var outputBytesMax = 131_072
 
