@@ -150,7 +150,7 @@ let viz: [Target] = [
     lib(
         "MetricsAPI", "Viz/MetricsAPI",
         [
-            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
+            "MeshModel", "MeshMetrics", "MeshServing", "MeshAPI", "MeshGRPC", "MeshCompression", "MeshKubernetes", "MeshRollup", "RollupStore", protobuf, grpcCore,
             grpcProtobuf, grpcPosix, httpClient, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, logging,
         ]),
     lib(

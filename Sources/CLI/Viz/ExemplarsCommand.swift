@@ -69,10 +69,7 @@ package struct ExemplarsCommand: AsyncParsableCommand {
             let window = try WindowOption(timeWindow, at: at, now: Date.now.timeIntervalSince1970)
             var request = Linkerd2_Viz_History_ExemplarsRequest()
             request.resource = try TapSelection.sampledResource(resource, namespace: own)
-            if !to.isEmpty || !toNamespace.isEmpty {
-                let far = toNamespace.isEmpty ? own : toNamespace
-                request.toResource = try TapSelection.sampledResource(to.isEmpty ? "namespace/\(far)" : to, namespace: far)
-            }
+            if let far = try TapSelection.sampledFarEnd(to, namespace: toNamespace, own: own) { request.toResource = far }
             (request.window, request.atMs, request.limit) = (window.text, window.endMilliseconds, limit)
             return (request, format, request.resource.type == "namespace" ? request.resource.name : own)
         } catch {

@@ -30,15 +30,21 @@ extension TapSelection {
         let own = namespace ?? contextNamespace
         var request = Linkerd2_Viz_History_TopRequest()
         request.resource = try Self.sampledResource(arguments.joined(separator: "/"), namespace: own)
-        if !to.isEmpty || !toNamespace.isEmpty {
-            let far = toNamespace.isEmpty ? own : toNamespace
-            request.toResource = try Self.sampledResource(to.isEmpty ? "namespace/\(far)" : to, namespace: far)
-        }
+        if let far = try Self.sampledFarEnd(to, namespace: toNamespace, own: own) { request.toResource = far }
         request.window = window.text
         request.atMs = window.endMilliseconds
         request.method = method.uppercased()
         request.path = path
         return request
+    }
+
+    /// What `--to` and `--to-namespace` name; `nil` without either.
+    static func sampledFarEnd(
+        _ text: String, namespace: String, own: String
+    ) throws(ArgumentMistake) -> Linkerd2_Viz_Resource? {
+        guard !text.isEmpty || !namespace.isEmpty else { return nil }
+        let far = namespace.isEmpty ? own : namespace
+        return try sampledResource(text.isEmpty ? "namespace/\(far)" : text, namespace: far)
     }
 
     /// A workload or namespace, as requests about samples name it.

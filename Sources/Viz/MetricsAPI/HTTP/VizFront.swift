@@ -4,10 +4,10 @@
 
 import GRPCCore
 import Logging
+import MeshServing
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Synchronization
 
 /// Serves one port with both protocols.
 struct VizFront: Sendable {
@@ -37,33 +37,17 @@ struct VizFront: Sendable {
     ///   - onListening: Called once with the bound port.
     /// - Throws: When the port cannot be bound.
     func run(grpcPort: Int, onListening: @Sendable (Int) -> Void) async throws {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: host, port: port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let decided = channel.eventLoop.makePromise(of: VizProtocol.self)
-                    try channel.pipeline.syncOperations.addHandler(SniffHandler(decided))
-                    return Accepted(channel: channel, speaks: decided.futureResult)
-                }
-            }
-        let active = ConnectionCount()
-        try await server.executeThenClose { connections in
-            if let port = server.channel.localAddress?.port { onListening(port) }
-            try await withThrowingDiscardingTaskGroup { group in
-                for try await connection in connections {
-                    let isAdmitted = active.add(1) <= Self.connectionsMax
-                    group.addTask {
-                        defer { _ = active.add(-1) }
-                        do {
-                            let speaks = try await connection.speaks.get()
-                            guard isAdmitted else { return connection.channel.close(promise: nil) }
-                            try await serve(connection.channel, speaks, grpcPort)
-                        } catch {
-                            logger.debug("Connection ended", metadata: ["error": "\(error)"])
-                        }
-                    }
-                }
-                group.cancelAll()
+        let listener = try await ConnectionListener(host: host, port: port)
+        if let port = listener.port { onListening(port) }
+        try await listener.serveEach(atMost: Self.connectionsMax) { channel in
+            let decided = channel.eventLoop.makePromise(of: VizProtocol.self)
+            try channel.pipeline.syncOperations.addHandler(SniffHandler(decided))
+            return Accepted(channel: channel, speaks: decided.futureResult)
+        } serve: { connection in
+            do {
+                try await serve(connection.channel, connection.speaks.get(), grpcPort)
+            } catch {
+                logger.debug("Connection ended", metadata: ["error": "\(error)"])
             }
         }
     }
@@ -139,18 +123,5 @@ struct VizFront: Sendable {
         try await outbound.write(.head(head))
         if request.method != .HEAD { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body)))) }
         try await outbound.write(.end(nil))
-    }
-}
-
-/// Connections being served.
-private final class ConnectionCount: Sendable {
-    private let count = Mutex(0)
-
-    /// - Returns: The count afterwards.
-    func add(_ change: Int) -> Int {
-        count.withLock { count in
-            count += change
-            return count
-        }
     }
 }
