@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    /// Sends a request as it is, and gives the answer's head and what follows at once.
+    /// Sends a request as it is, and gives the answer's head and as much of a body as the head names.
     private func ask(_ port: Int, _ fields: [String], path: String = "/api/tap") async throws -> String {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
@@ -38,10 +38,16 @@ import Testing
             var answer = ""
             for try await bytes in inbound {
                 answer += String(buffer: bytes)
-                if answer.contains("\r\n\r\n") { break }
+                if Self.isWhole(answer) { break }
             }
             return answer
         }
+    }
+
+    private static func isWhole(_ answer: String) -> Bool {
+        guard let end = answer.firstRange(of: "\r\n\r\n") else { return false }
+        let length = answer[..<end.lowerBound].lowercased().firstMatch(of: /content-length: *([0-9]+)/).flatMap { Int($0.1) }
+        return answer[end.upperBound...].utf8.count >= length ?? 0
     }
 
     private static let upgrade = [
