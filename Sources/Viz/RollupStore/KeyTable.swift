@@ -4,6 +4,8 @@ import MeshRollup
 /// Keys by small numbers: memory and rows hold the number, the text is kept once.
 struct KeyTable {
     private(set) var keys: [RollupKey?] = [nil]
+    /// The family of each key, beside it: a question looks for its own among all of a big mesh.
+    private var families: [KeyFamily?] = [nil]
     /// The number of each key's workload-level twin, itself when it is one.
     private(set) var rolledUpIDs: [Int] = [0]
     private var ids: [RollupKey: Int] = [:]
@@ -15,6 +17,11 @@ struct KeyTable {
     var count: Int { ids.count }
     /// One more than the highest number in use.
     var idCount: Int { keys.count }
+
+    /// The numbers of one family's keys.
+    func ids(of family: KeyFamily) -> [Int] {
+        families.indices.filter { families[$0] == family }
+    }
 
     /// Keys held at most. A mesh of 5,000 pods has some 200,000; only forged labels get beyond, and are counted
     /// under `other` of their workload then.
@@ -61,6 +68,7 @@ struct KeyTable {
             guard let key = keys[id] else { continue }
             ids[key] = nil
             keys[id] = nil
+            families[id] = nil
             unsavedIDs.remove(id)
             freeIDs.append(id)
         }
@@ -69,9 +77,11 @@ struct KeyTable {
     private mutating func place(_ key: RollupKey, at id: Int) -> Int {
         while keys.count <= id {
             keys.append(nil)
+            families.append(nil)
             rolledUpIDs.append(0)
         }
         keys[id] = key
+        families[id] = key.family
         ids[key] = id
         return id
     }

@@ -42,7 +42,7 @@ extension RollupStore {
 
     /// Keys of one family that have anything in memory or in the file.
     public func knownKeys(_ family: KeyFamily) -> [RollupKey] {
-        keys.keys.compactMap { $0 }.filter { $0.family == family }
+        keys.ids(of: family).compactMap { keys.keys[$0] }
     }
 
     /// Where memory takes over from the file.
@@ -53,8 +53,8 @@ extension RollupStore {
 
     func groups<Group>(_ family: KeyFamily, _ group: (RollupKey) -> Group?) -> [Int: Group] {
         var groups: [Int: Group] = [:]
-        for (id, key) in keys.keys.enumerated() {
-            guard let key, key.family == family, let found = group(key) else { continue }
+        for id in keys.ids(of: family) {
+            guard let key = keys.keys[id], let found = group(key) else { continue }
             groups[id] = found
         }
         return groups

@@ -7,6 +7,7 @@ import GRPCNIOTransportHTTP2Posix
 import Logging
 import MeshAPI
 import MeshGRPC
+import NIOCore
 import SwiftProtobuf
 import Synchronization
 
@@ -32,6 +33,9 @@ struct ProxyObserver: Sendable {
     /// memory that a caller who stands still could fill. HTTP/2's own size, and no less: a stream that begins before the
     /// other side has acknowledged our settings takes a smaller one off twice, and would never open again.
     static let windowBytes = 65_535
+
+    /// Bytes of one read. An event that waits keeps the whole buffer that it was read into, and the library's grow to 64 KB.
+    static let readBytes = 4_096
 
     let run: TapRun
     let target: TapTarget
@@ -76,7 +80,12 @@ struct ProxyObserver: Sendable {
             target.ip.contains(":") ? .ipv6(address: target.ip, port: port) : .ipv4(address: target.ip, port: port)
         return try .http2NIOPosix(
             target: address, transportSecurity: .plaintext,
-            config: .defaults { $0.http2.targetWindowSize = Self.windowBytes })
+            config: .defaults { config in
+                config.http2.targetWindowSize = Self.windowBytes
+                config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
+                    channel.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
+                }
+            })
     }
 
     /// One stream after another on one connection. Proxies of ours keep a stream open; Linkerd's end it when the
