@@ -95,6 +95,28 @@ extension ClusterSuites {
             }
         }
 
+        @Test("A new authority of the front proxy: the tap resumes once the service believes it, and nobody else")
+        func frontProxy() async throws {
+            try await recording { tap in
+                let old = try await FrontProxyFiles(cluster).replace()
+                for pid in cluster.processes(matching: ["local-run apiserver"]) { kill(pid, SIGKILL) }
+                try await tap.resumes(within: 120)
+                let trusted = try await cluster.kubectl(
+                    ["get", "configmap", "extension-apiserver-authentication", "-n", "kube-system", "-o", "json"])
+                let authority = try JSONValue(parsing: trusted).value(at: ["data", "requestheader-client-ca-file"])?.stringValue
+                #expect(authority != nil && authority != old.authority)
+                // Who holds what was the aggregator's certificate is nobody now.
+                let address = try await cluster.kubectl(
+                    ["get", "pods", "-n", "linkerd-viz", "-l", "component=tap", "-o", "jsonpath={.items[0].status.podIP}"])
+                try await eventually(within: 60, "the old certificate is refused") {
+                    let answer = try await Shell.run(old.question(address), seconds: 20)
+                    return answer.status != 0 || answer.output.hasSuffix("401") || answer.output.hasSuffix("403")
+                }
+                old.remove()
+            }
+            try await eventually(within: 60, "everything is ready again") { try await cluster.isHealthy() }
+        }
+
         /// Records the demo's requests while `body` runs; begins when there are some.
         private func recording(_ body: (RunningTap) async throws -> Void) async throws {
             try await eventually(within: 90, "the first tap") {
@@ -161,5 +183,52 @@ private final class RunningTap {
     func stop() {
         kill(process.processIdentifier, SIGKILL)
         try? FileManager.default.removeItem(at: folder)  // A left-over temporary folder harms nobody.
+    }
+}
+
+/// What the API server shows aggregated APIs: its client certificate, and the authority that signed it.
+private struct FrontProxyFiles {
+    let directory: String
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "front-\(UUID().uuidString)").path
+
+    init(_ cluster: Cluster) { directory = cluster.stateDirectory + "/pki" }
+
+    /// The old ones, set aside by `replace`.
+    struct Old {
+        let folder: String
+        let authority: String
+
+        /// A question to the tap service, over TLS with the old certificate, in the name of somebody mighty.
+        func question(_ address: String) -> [String] {
+            [
+                "curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--cert", folder + "/front-proxy-client.crt", "--key",
+                folder + "/front-proxy-client.key", "-H", "X-Remote-User: kubernetes-admin", "-H", "X-Remote-Group: system:masters",
+                "-X", "POST", "https://\(address):8089/apis/tap.linkerd.io/v1alpha1/watch/namespaces/emojivoto/tap",
+            ]
+        }
+
+        func remove() { try? FileManager.default.removeItem(atPath: folder) }  // A left-over folder harms nobody.
+    }
+
+    /// Makes an authority and a certificate with openssl, and puts them where the API server reads them when it starts.
+    func replace() async throws -> Old {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        for name in ["front-proxy-ca.crt", "front-proxy-ca.key", "front-proxy-client.crt", "front-proxy-client.key"] {
+            try FileManager.default.copyItem(atPath: directory + "/" + name, toPath: folder + "/" + name)
+        }
+        let authority = try String(contentsOfFile: folder + "/front-proxy-ca.crt", encoding: .utf8)
+        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        try await openssl(["req", "-x509"] + curve + ["-days", "30", "-subj", "/CN=another-front-proxy-ca", "-keyout", "front-proxy-ca.key", "-out", "front-proxy-ca.crt"])
+        try await openssl(
+            ["req", "-x509"] + curve + [
+                "-days", "30", "-subj", "/CN=front-proxy-client", "-CA", "front-proxy-ca.crt", "-CAkey", "front-proxy-ca.key",
+                "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=clientAuth",
+                "-keyout", "front-proxy-client.key", "-out", "front-proxy-client.crt",
+            ])
+        return Old(folder: folder, authority: authority)
+    }
+
+    private func openssl(_ arguments: [String]) async throws {
+        try await Shell.check(["env", "-C", directory, "openssl"] + arguments, seconds: 30)
     }
 }
