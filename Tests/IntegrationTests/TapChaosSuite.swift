@@ -98,7 +98,13 @@ extension ClusterSuites {
         @Test("A new authority of the front proxy: the tap resumes once the service believes it, and nobody else")
         func frontProxy() async throws {
             try await recording { tap in
+                let address = try await cluster.kubectl(
+                    ["get", "pods", "-n", "linkerd-viz", "-l", "component=tap", "-o", "jsonpath={.items[0].status.podIP}"])
+                let node = try #require(cluster.processes(matching: ["local-run node-init"]).first)
                 let old = try await FrontProxyFiles(cluster).replace()
+                defer { old.remove() }
+                let before = try await Shell.run(old.question(address, from: node), seconds: 20)
+                #expect(before.status == 0 && before.output == "200", "it is believed until the API server says otherwise: \(before)")
                 for pid in cluster.processes(matching: ["local-run apiserver"]) { kill(pid, SIGKILL) }
                 try await tap.resumes(within: 120)
                 let trusted = try await cluster.kubectl(
@@ -106,13 +112,11 @@ extension ClusterSuites {
                 let authority = try JSONValue(parsing: trusted).value(at: ["data", "requestheader-client-ca-file"])?.stringValue
                 #expect(authority != nil && authority != old.authority)
                 // Who holds what was the aggregator's certificate is nobody now.
-                let address = try await cluster.kubectl(
-                    ["get", "pods", "-n", "linkerd-viz", "-l", "component=tap", "-o", "jsonpath={.items[0].status.podIP}"])
                 try await eventually(within: 60, "the old certificate is refused") {
-                    let answer = try await Shell.run(old.question(address), seconds: 20)
-                    return answer.status != 0 || answer.output.hasSuffix("401") || answer.output.hasSuffix("403")
+                    // In the handshake: no answer has a status.
+                    let answer = try await Shell.run(old.question(address, from: node), seconds: 20)
+                    return answer.status != 0 && answer.output == "000"
                 }
-                old.remove()
             }
             try await eventually(within: 60, "everything is ready again") { try await cluster.isHealthy() }
         }
@@ -199,9 +203,11 @@ private struct FrontProxyFiles {
         let authority: String
 
         /// A question to the tap service, over TLS with the old certificate, in the name of somebody mighty.
-        func question(_ address: String) -> [String] {
+        ///
+        /// - Parameter node: A process in the node's network, from which pods are reached.
+        func question(_ address: String, from node: Int32) -> [String] {
             [
-                "curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--cert", folder + "/front-proxy-client.crt", "--key",
+                "nsenter", "-t", "\(node)", "-n", "curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--cert", folder + "/front-proxy-client.crt", "--key",
                 folder + "/front-proxy-client.key", "-H", "X-Remote-User: kubernetes-admin", "-H", "X-Remote-Group: system:masters",
                 "-X", "POST", "https://\(address):8089/apis/tap.linkerd.io/v1alpha1/watch/namespaces/emojivoto/tap",
             ]
