@@ -8,7 +8,7 @@ package final class TapExchange {
     /// Whether a tap wants to see headers and trailers.
     package let wantsHeaders: Bool
 
-    private let prefix: ByteBuffer
+    private let prefix: [UInt8]
     private let takers: [Taker]
     private let scratch: TapScratch
     private let startedAt: UInt64
@@ -44,35 +44,35 @@ package final class TapExchange {
     /// The request's head.
     func began(_ request: borrowing TapRequest, fields: TapFields?) {
         for taker in takers {
-            send(to: taker, part: 1, isLast: false) { buffer in
-                Self.write(method: request, to: &buffer)
-                Self.write(scheme: request, to: &buffer)
-                ProtoBytes.write(text: request.slice(request.authority), field: 4, to: &buffer)
-                ProtoBytes.write(text: request.slice(request.path), field: 5, to: &buffer)
-                taker.write(fields, field: 6, to: &buffer)
+            send(to: taker, part: 1, isLast: false) { bytes in
+                Self.write(method: request, to: &bytes)
+                Self.write(scheme: request, to: &bytes)
+                ProtoBytes.write(text: request.slice(request.authority), field: 4, to: &bytes)
+                ProtoBytes.write(text: request.slice(request.path), field: 5, to: &bytes)
+                taker.write(fields, field: 6, to: &bytes)
             }
         }
     }
 
-    private static func write(method request: borrowing TapRequest, to buffer: inout ByteBuffer) {
+    private static func write(method request: borrowing TapRequest, to bytes: inout [UInt8]) {
         let number = TapMethods.number(request)
-        ProtoBytes.nest(2, in: &buffer) { buffer in
+        ProtoBytes.nest(2, in: &bytes) { bytes in
             if let number {
-                ProtoBytes.writePresent(number, field: 1, to: &buffer)
+                ProtoBytes.writePresent(number, field: 1, to: &bytes)
             } else {
-                ProtoBytes.writePresent(text: request.slice(request.method), field: 2, to: &buffer)
+                ProtoBytes.write(message: request.slice(request.method), field: 2, to: &bytes)
             }
         }
     }
 
-    private static func write(scheme request: borrowing TapRequest, to buffer: inout ByteBuffer) {
+    private static func write(scheme request: borrowing TapRequest, to bytes: inout [UInt8]) {
         guard !request.scheme.isEmpty else { return }
         let isRegistered = request.equals(request.scheme, "http") || request.equals(request.scheme, "https")
-        ProtoBytes.nest(3, in: &buffer) { buffer in
+        ProtoBytes.nest(3, in: &bytes) { bytes in
             if isRegistered {
-                ProtoBytes.writePresent(UInt64(request.scheme.count - 4), field: 1, to: &buffer)
+                ProtoBytes.writePresent(UInt64(request.scheme.count - 4), field: 1, to: &bytes)
             } else {
-                ProtoBytes.writePresent(text: request.slice(request.scheme), field: 2, to: &buffer)
+                ProtoBytes.write(message: request.slice(request.scheme), field: 2, to: &bytes)
             }
         }
     }
@@ -83,10 +83,10 @@ package final class TapExchange {
         let now = NIODeadline.now().uptimeNanoseconds
         respondedAt = now
         for taker in takers {
-            send(to: taker, part: 2, isLast: false) { buffer in
-                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &buffer)
-                ProtoBytes.write(UInt64(clamping: status), field: 3, to: &buffer)
-                taker.write(fields, field: 4, to: &buffer)
+            send(to: taker, part: 2, isLast: false) { bytes in
+                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &bytes)
+                ProtoBytes.write(UInt64(clamping: status), field: 3, to: &bytes)
+                taker.write(fields, field: 4, to: &bytes)
             }
         }
     }
@@ -100,18 +100,18 @@ package final class TapExchange {
         isEnded = true
         let now = NIODeadline.now().uptimeNanoseconds
         for taker in takers {
-            send(to: taker, part: 3, isLast: true) { buffer in
-                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &buffer)
-                if let respondedAt { ProtoBytes.write(nanoseconds: now &- respondedAt, field: 3, to: &buffer) }
-                ProtoBytes.write(responseBytes, field: 4, to: &buffer)
-                ProtoBytes.nestShort(5, in: &buffer) { buffer in
+            send(to: taker, part: 3, isLast: true) { bytes in
+                ProtoBytes.write(nanoseconds: now &- startedAt, field: 2, to: &bytes)
+                if let respondedAt { ProtoBytes.write(nanoseconds: now &- respondedAt, field: 3, to: &bytes) }
+                ProtoBytes.write(responseBytes, field: 4, to: &bytes)
+                ProtoBytes.nestShort(5, in: &bytes) { bytes in
                     switch end {
                     case .plain: break
-                    case .grpc(let status): ProtoBytes.writePresent(UInt64(clamping: status), field: 1, to: &buffer)
-                    case .reset(let code): ProtoBytes.writePresent(UInt64(code), field: 2, to: &buffer)
+                    case .grpc(let status): ProtoBytes.writePresent(UInt64(clamping: status), field: 1, to: &bytes)
+                    case .reset(let code): ProtoBytes.writePresent(UInt64(code), field: 2, to: &bytes)
                     }
                 }
-                taker.write(trailers, field: 6, to: &buffer)
+                taker.write(trailers, field: 6, to: &bytes)
             }
         }
     }
@@ -120,15 +120,15 @@ package final class TapExchange {
     ///   - part: 1 for the request's head, 2 for the response's, 3 for the end.
     ///   - write: the part's fields without its id.
     @inline(__always)
-    private func send(to taker: Taker, part: UInt8, isLast: Bool, _ write: (inout ByteBuffer) -> Void) {
-        scratch.bytes.clear()
-        ProtoBytes.nest(3, in: &scratch.bytes) { buffer in
-            ProtoBytes.nest(part, in: &buffer) { buffer in
-                ProtoBytes.nestShort(1, in: &buffer) { buffer in
-                    ProtoBytes.write(UInt64(taker.subscription.base), field: 1, to: &buffer)
-                    ProtoBytes.write(taker.stream, field: 2, to: &buffer)
+    private func send(to taker: Taker, part: UInt8, isLast: Bool, _ write: (inout [UInt8]) -> Void) {
+        scratch.bytes.removeAll(keepingCapacity: true)
+        ProtoBytes.nest(3, in: &scratch.bytes) { bytes in
+            ProtoBytes.nest(part, in: &bytes) { bytes in
+                ProtoBytes.nestShort(1, in: &bytes) { bytes in
+                    ProtoBytes.write(UInt64(taker.subscription.base), field: 1, to: &bytes)
+                    ProtoBytes.write(taker.stream, field: 2, to: &bytes)
                 }
-                write(&buffer)
+                write(&bytes)
             }
         }
         taker.subscription.offer(prefix, scratch.bytes, isLast: isLast)
@@ -137,13 +137,13 @@ package final class TapExchange {
 
 /// Where events are encoded, one after another: kept by its loop, so that no event allocates.
 final class TapScratch {
-    var bytes = ByteBuffer()
+    var bytes: [UInt8] = []
 }
 
 extension TapExchange.Taker {
     /// Headers or trailers, for who wants them.
-    fileprivate func write(_ fields: TapFields?, field: UInt64, to buffer: inout ByteBuffer) {
+    fileprivate func write(_ fields: TapFields?, field: UInt64, to bytes: inout [UInt8]) {
         guard let fields, subscription.interest.wantsHeaders else { return }
-        ProtoBytes.write(message: fields.encoded, field: field, to: &buffer)
+        ProtoBytes.write(message: fields.encoded, field: field, to: &bytes)
     }
 }

@@ -89,27 +89,27 @@ package struct TapRequest: ~Copyable {
     }
 
     /// The part, sharing the buffer.
-    func slice(_ range: Range<Int>) -> ByteBuffer {
+    func slice(_ range: Range<Int>) -> ByteBufferView {
         // The ranges lie inside the buffer by construction.
-        bytes.getSlice(at: bytes.readerIndex + range.lowerBound, length: range.count) ?? ByteBuffer()
+        bytes.viewBytes(at: bytes.readerIndex + range.lowerBound, length: range.count) ?? ByteBufferView()
     }
 }
 
 /// Header fields to be shown, in order. Built only when a tap that matched asked for them.
 package struct TapFields {
     /// Each field encoded as `http_types.Headers.headers`, ready to be copied into an event.
-    private(set) var encoded = ByteBuffer()
+    private(set) var encoded: [UInt8] = []
 
     package init() {}
 
     /// Adds one field. The name is written in lower case, as HTTP/2 spells names; the value as it is.
     package mutating func append(name: some Collection<UInt8>, value: some Collection<UInt8>) {
-        var field = ByteBuffer()
+        var field: [UInt8] = []
         field.reserveCapacity(name.count + value.count + 12)
         ProtoBytes.writeTag(1, .bytes, to: &field)
         ProtoBytes.writeVarint(UInt64(name.count), to: &field)
-        for byte in name { field.writeInteger(byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) }
-        ProtoBytes.write(bytes: value, field: 2, to: &field)
+        for byte in name { field.append(byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) }
+        ProtoBytes.write(text: value, field: 2, to: &field)
         ProtoBytes.write(message: field, field: 1, to: &encoded)
     }
 }

@@ -118,7 +118,7 @@ package final class TapSubscription: Sendable {
 
     /// Adds one event: what it shares with others, its own part of a `TapEvent`, and what was lost before it.
     /// - Parameter isLast: the request's last event.
-    func offer(_ prefix: ByteBuffer, _ event: ByteBuffer, isLast: Bool) {
+    func offer(_ prefix: [UInt8], _ event: [UInt8], isLast: Bool) {
         let isDue = state.withLock { state in
             if isLast { state.open -= 1 }
             guard !state.isCancelled else { return false }
@@ -133,7 +133,7 @@ package final class TapSubscription: Sendable {
         if isDue { wake() }
     }
 
-    private func append(_ state: inout State, _ prefix: ByteBuffer, _ event: ByteBuffer) {
+    private func append(_ state: inout State, _ prefix: [UInt8], _ event: [UInt8]) {
         if state.tail.bytes.readableBytes >= Self.chunkBytes {
             state.chunks.append(state.tail)
             state.tail = Chunk()
@@ -141,12 +141,12 @@ package final class TapSubscription: Sendable {
         if state.tail.eventCount == 0 { state.tail.bytes.reserveCapacity(Self.chunkBytes) }
         let before = state.tail.bytes.readableBytes
         // gRPC's frame: not compressed, then the length.
-        state.tail.bytes.writeMultipleIntegers(UInt8(0), UInt32(prefix.readableBytes + event.readableBytes))
-        state.tail.bytes.writeImmutableBuffer(prefix)
-        state.tail.bytes.writeImmutableBuffer(event)
+        state.tail.bytes.writeMultipleIntegers(UInt8(0), UInt32(prefix.count + event.count))
+        state.tail.bytes.writeBytes(prefix)
+        state.tail.bytes.writeBytes(event)
         if state.losses != state.reportedLosses {
             state.reportedLosses = state.losses
-            state.losses.write(to: &state.tail.bytes)
+            state.tail.bytes.writeBytes(state.losses.encoded)
             state.tail.bytes.setInteger(UInt32(state.tail.bytes.readableBytes - before - 5), at: before + 1)
         }
         state.tail.eventCount += 1
@@ -188,7 +188,7 @@ package final class TapSubscription: Sendable {
         guard interest.windowNanoseconds != nil else { return }
         state.withLock { state in
             guard state.losses != state.reportedLosses, !state.isCancelled else { return }
-            append(&state, ByteBuffer(), ByteBuffer())
+            append(&state, [], [])
         }
     }
 
@@ -216,11 +216,13 @@ extension TapLosses {
     /// Field number of our extension in `TapEvent`: `linkerd2.tap.live.EventExtension.losses`.
     static let field: UInt64 = 1_000
 
-    fileprivate func write(to buffer: inout ByteBuffer) {
-        ProtoBytes.nestShort(Self.field, in: &buffer) { buffer in
-            ProtoBytes.write(limited, field: 1, to: &buffer)
-            ProtoBytes.write(droppedRequests, field: 2, to: &buffer)
-            ProtoBytes.write(droppedEvents, field: 3, to: &buffer)
+    fileprivate var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        ProtoBytes.nestShort(Self.field, in: &bytes) { bytes in
+            ProtoBytes.write(limited, field: 1, to: &bytes)
+            ProtoBytes.write(droppedRequests, field: 2, to: &bytes)
+            ProtoBytes.write(droppedEvents, field: 3, to: &bytes)
         }
+        return bytes
     }
 }
