@@ -1,6 +1,6 @@
 """One tapper of one proxy, without a tap service between: takes what it gets and throws it away.
 
-tap_drain.py IP PORT all|nothing; prints a line when the stream is open, and the bytes and events it got when a line is
+tap_drain.py IP PORT all|some|nothing (some: all match, 100 are shown a second); prints a line when the stream is open, and the bytes and events it got when a line is
 written to it.
 """
 import os
@@ -41,7 +41,7 @@ def main():
     match = pb.block(1, b"")  # An empty `all` holds always.
     if what == "nothing":
         match = pb.block(1, pb.block(1, pb.block(6, pb.block(4, pb.text(2, "/no/such/path")))))
-    message = pb.integer(1, 1_000_000) + pb.block(2, match) + pb.integer(1000, 1_000)
+    message = pb.integer(1, 100 if what == "some" else 1_000_000) + pb.block(2, match) + pb.integer(1000, 1_000)
     fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/io.linkerd.proxy.tap.Tap/Observe"),
               (b":authority", b"proxy"), (b"content-type", b"application/grpc"), (b"te", b"trailers")]
     tap = socket.create_connection((ip, port))
