@@ -148,7 +148,8 @@ struct FrontTests {
                 let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                     .connect(host: "127.0.0.1", port: server.port).get()
                 try await channel.writeAndFlush(ByteBuffer(string: text))
-                try await channel.close()
+                // The server may have been first.
+                try? await channel.close()
             }
             #expect(try await server.send("POST", "/api/v1/SelfCheck").status == 200)
         }

@@ -206,6 +206,8 @@ struct StatSummaryTests {
             (request("deploy", window: "soon"), "invalid time window"),
             (request("deploy", window: "5s"), "invalid time window"),
             (request("deploy", selector: "a b c"), "unable to parse requirement"),
+            (request("deploy", selector: "env in ((a),b)"), "unable to parse requirement: \"env in ((a),b)\""),
+            (request("deploy", selector: "app=web shop"), "unable to parse requirement"),
             (
                 request("deploy") { $0.fromResource = resource("svc") },
                 "service is not supported as a target on 'from' queries"

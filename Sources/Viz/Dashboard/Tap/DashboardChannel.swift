@@ -42,7 +42,11 @@ struct DashboardChannel: ServerChildChannel {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let promise = channel.eventLoop.makePromise(of: Bool.self)
-            try channel.pipeline.syncOperations.addHandler(FirstLineHandler(promise))
+            // One that has closed meanwhile takes no handler, which would be the one to decide.
+            do { try channel.pipeline.syncOperations.addHandler(FirstLineHandler(promise)) } catch {
+                promise.fail(error)
+                throw error
+            }
             return Value(channel: channel, isTap: promise.futureResult)
         }
     }

@@ -81,7 +81,7 @@ package struct LabelQuery: Sendable, Equatable {
     private static func set(_ key: String, _ rest: String) -> Condition? {
         guard let open = rest.firstIndex(of: "("), rest.last == ")" else { return nil }
         let values = rest[rest.index(after: open)...].dropLast().split(separator: ",").map { trim($0) }
-        guard !values.isEmpty else { return nil }
+        guard !values.isEmpty, values.allSatisfy(isValue) else { return nil }
         switch trim(rest[..<open]) {
         case "in": return .oneOf(key, Set(values))
         case "notin": return .noneOf(key, Set(values))
@@ -90,12 +90,21 @@ package struct LabelQuery: Sendable, Equatable {
     }
 
     private static func pair(_ key: Substring, _ value: Substring) -> (String, String)? {
-        let key = trim(key)
-        return isName(key) ? (key, trim(value)) : nil
+        let (key, value) = (trim(key), trim(value))
+        return isName(key) && isValue(value) ? (key, value) : nil
     }
 
     private static func isName(_ text: String) -> Bool {
-        !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "-_./".contains($0) }
+        !text.isEmpty && text.allSatisfy { isPart($0) || $0 == "/" }
+    }
+
+    /// What the value of a label may consist of; it may be empty.
+    private static func isValue(_ text: String) -> Bool {
+        text.allSatisfy(isPart)
+    }
+
+    private static func isPart(_ character: Character) -> Bool {
+        character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character))
     }
 
     private static func trim(_ text: Substring) -> String {

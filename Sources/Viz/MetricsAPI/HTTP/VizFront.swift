@@ -41,7 +41,11 @@ struct VizFront: Sendable {
         if let port = listener.port { onListening(port) }
         try await listener.serveEach(atMost: Self.connectionsMax) { channel in
             let decided = channel.eventLoop.makePromise(of: VizProtocol.self)
-            try channel.pipeline.syncOperations.addHandler(SniffHandler(decided))
+            // One that has closed meanwhile takes no handler, which would be the one to decide.
+            do { try channel.pipeline.syncOperations.addHandler(SniffHandler(decided)) } catch {
+                decided.fail(error)
+                throw error
+            }
             return Accepted(channel: channel, speaks: decided.futureResult)
         } serve: { connection in
             do {
