@@ -162,7 +162,7 @@ let viz: [Target] = [
     lib(
         "Dashboard", "Viz/Dashboard",
         [
-            "MeshModel", "MeshMetrics", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcProtobuf, grpcPosix,
+            "MeshModel", "MeshMetrics", "MeshServing", "MeshAPI", "MeshGRPC", "MeshWebSocket", protobuf, grpcCore, grpcProtobuf, grpcPosix,
             hummingbird, hummingbirdCore, httpTypes, lifecycle, nioCore, nioHTTP1, logging,
         ]),
 ]

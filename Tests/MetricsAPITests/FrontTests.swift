@@ -155,6 +155,19 @@ struct FrontTests {
         }
     }
 
+    @Test("A connection that has closed before it can be looked at leaves no promise behind")
+    func closedBefore() async throws {
+        try await withServer { server in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: server.port).get()
+            try await channel.close()
+            // A promise that nobody keeps ends the process.
+            await #expect(throws: ChannelError.self) {
+                try await channel.eventLoop.submit { _ = try VizProtocol.detect(channel) }.get()
+            }
+        }
+    }
+
     @Test("/federate counts by workload from the start of the process on, and takes match[]")
     func federation() async throws {
         let clock = Mutex(Scenario.start.advanced(by: 2_000))

@@ -1,7 +1,7 @@
 """One tapper of one proxy, without a tap service between: takes what it gets and throws it away.
 
-tap_drain.py IP PORT all|some|nothing (some: all match, 100 are shown a second); prints a line when the stream is open, and the bytes and events it got when a line is
-written to it.
+tap_drain.py IP PORT all|some|nothing; prints a line when the stream is open, and the bytes and events it got when a line is
+written to it. With `some` every request matches, and 100 are shown a second.
 """
 import os
 import select

@@ -1,11 +1,10 @@
 // The dashboard's connections. Most are HTTP/1.1 and Hummingbird's; one whose first request is for `/api/tap` becomes a
 // WebSocket, or gets a reason why not. Browsers open a connection for each WebSocket, so the first request decides.
-//
-// Channels are wrapped for their task only when the task is there: an asynchronous channel that nobody runs must not exist.
 
 import HummingbirdCore
 import Logging
 import MeshModel
+import MeshServing
 import MeshWebSocket
 import NIOCore
 import NIOHTTP1
@@ -14,6 +13,9 @@ import NIOHTTP1
 struct DashboardChannel: ServerChildChannel {
     /// Where live requests are.
     static let tapPath = "/api/tap"
+    private static let tapStart = Array("GET \(tapPath)".utf8)
+    /// Bytes held while nobody serves the connection yet.
+    private static let heldBytesMax = 1 << 17
 
     /// A connection that has not said yet what it is.
     struct Value: ServerChildChannelValue {
@@ -41,14 +43,17 @@ struct DashboardChannel: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            let promise = channel.eventLoop.makePromise(of: Bool.self)
-            // One that has closed meanwhile takes no handler, which would be the one to decide.
-            do { try channel.pipeline.syncOperations.addHandler(FirstLineHandler(promise)) } catch {
-                promise.fail(error)
-                throw error
-            }
-            return Value(channel: channel, isTap: promise.futureResult)
+            let isTap = try FirstBytesHandler.add(to: channel, heldBytesMax: Self.heldBytesMax, judge: Self.isTap)
+            return Value(channel: channel, isTap: isTap)
         }
+    }
+
+    /// Whether a connection's first request is for the tap, as soon as it can be told.
+    private static func isTap(_ seen: ByteBufferView) -> Bool? {
+        guard seen.count > tapStart.count else { return tapStart.starts(with: seen) ? nil : false }
+        // The path ends there, or a query follows.
+        let next = seen[seen.index(seen.startIndex, offsetBy: tapStart.count)]
+        return seen.starts(with: tapStart) && (next == UInt8(ascii: " ") || next == UInt8(ascii: "?"))
     }
 
     func handle(value: Value, logger: Logger) async {
@@ -62,7 +67,7 @@ struct DashboardChannel: ServerChildChannel {
             } else {
                 let wrapped = try await channel.eventLoop.flatSubmit {
                     self.http.setup(channel: channel, logger: logger).map { wrapped in
-                        FirstLineHandler.release(channel)
+                        FirstBytesHandler<Bool>.release(channel)
                         return wrapped
                     }
                 }.get()
@@ -102,7 +107,7 @@ struct DashboardChannel: ServerChildChannel {
             let upgradeHandler = try pipeline.handler(type: NIOTypedHTTPServerUpgradeHandler<Upgraded>.self)
             let gate = UpgradeGate { refusal($0) == nil }
             try pipeline.addHandler(gate, position: .before(upgradeHandler))
-            FirstLineHandler.release(channel)
+            FirstBytesHandler<Bool>.release(channel)
             return result
         } catch {
             return channel.eventLoop.makeFailedFuture(error)
@@ -148,78 +153,5 @@ private final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler 
         let pipeline = context.pipeline.syncOperations
         context.fireChannelRead(Self.wrapInboundOut(.head(head)))
         pipeline.removeHandler(self, promise: nil)
-    }
-}
-
-/// Waits for the beginning of a connection's first request, tells whether it is for the tap, and holds what came until
-/// somebody serves it.
-private final class FirstLineHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-
-    /// Bytes held while nobody serves the connection yet.
-    private static let heldBytesMax = 1 << 17
-    private static let start = Array("GET \(DashboardChannel.tapPath)".utf8)
-
-    private let isTap: EventLoopPromise<Bool>
-    private var held = ByteBuffer()
-    private var isDecided = false
-
-    init(_ isTap: EventLoopPromise<Bool>) { self.isTap = isTap }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = Self.unwrapInboundIn(data)
-        held.writeBuffer(&bytes)
-        if held.readableBytes > Self.heldBytesMax { context.close(promise: nil) }
-        guard !isDecided else { return }
-        let seen = held.readableBytesView
-        guard seen.count > Self.start.count else {
-            if !Self.start.starts(with: seen) { decide(false) }
-            return
-        }
-        // The path ends there, or a query follows.
-        let next = seen[seen.index(seen.startIndex, offsetBy: Self.start.count)]
-        decide(seen.starts(with: Self.start) && (next == UInt8(ascii: " ") || next == UInt8(ascii: "?")))
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // The server is shutting down, and this connection asks nothing.
-        if event is ChannelShouldQuiesceEvent, !isDecided { return context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        fail(ChannelError.ioOnClosedChannel)
-        context.fireChannelInactive()
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { fail(ChannelError.ioOnClosedChannel) }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(error)
-        context.close(promise: nil)
-    }
-
-    private func decide(_ value: Bool) {
-        isDecided = true
-        isTap.succeed(value)
-    }
-
-    private func fail(_ error: any Error) {
-        guard !isDecided else { return }
-        isDecided = true
-        isTap.fail(error)
-    }
-
-    /// Hands on what was held; on the channel's loop.
-    static func release(_ channel: any Channel) {
-        let pipeline = channel.pipeline.syncOperations
-        // A connection that closed meanwhile has no handlers any more; its task sees the end of it.
-        guard let context = try? pipeline.context(handlerType: FirstLineHandler.self),
-            let handler = context.handler as? FirstLineHandler
-        else { return }
-        context.fireChannelRead(wrapInboundOut(handler.held))
-        context.fireChannelReadComplete()
-        pipeline.removeHandler(handler, promise: nil)
     }
 }

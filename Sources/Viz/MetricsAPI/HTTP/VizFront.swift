@@ -40,13 +40,7 @@ struct VizFront: Sendable {
         let listener = try await ConnectionListener(host: host, port: port)
         if let port = listener.port { onListening(port) }
         try await listener.serveEach(atMost: Self.connectionsMax) { channel in
-            let decided = channel.eventLoop.makePromise(of: VizProtocol.self)
-            // One that has closed meanwhile takes no handler, which would be the one to decide.
-            do { try channel.pipeline.syncOperations.addHandler(SniffHandler(decided)) } catch {
-                decided.fail(error)
-                throw error
-            }
-            return Accepted(channel: channel, speaks: decided.futureResult)
+            Accepted(channel: channel, speaks: try VizProtocol.detect(channel))
         } serve: { connection in
             do {
                 try await serve(connection.channel, connection.speaks.get(), grpcPort)
@@ -57,10 +51,10 @@ struct VizFront: Sendable {
     }
 
     private func serve(_ channel: any Channel, _ speaks: VizProtocol, _ grpcPort: Int) async throws {
-        // What the event loop returns is run at once: see `SniffHandler`.
+        // What the event loop returns is run at once: see `FirstBytesHandler`.
         switch speaks {
-        case .http1: try await serve(channel.eventLoop.submit { try SniffHandler.http1(channel) }.get())
-        case .http2: try await join(channel.eventLoop.submit { try SniffHandler.http2(channel) }.get(), grpcPort)
+        case .http1: try await serve(channel.eventLoop.submit { try VizProtocol.http1(channel) }.get())
+        case .http2: try await join(channel.eventLoop.submit { try VizProtocol.http2(channel) }.get(), grpcPort)
         }
     }
 
