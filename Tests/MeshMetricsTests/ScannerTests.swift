@@ -124,4 +124,21 @@ private struct Seeded: RandomNumberGenerator {
         #expect(types == ["response_total counter", "exemplified counter"])
         #expect(scanner.hasSeenEOF)
     }
+
+    @Test("The first of a byte is found wherever it stands, whatever stands beside it")
+    func firstByte() {
+        for length in 0...26 {
+            for neighbour in [UInt8(0x0B), 0x09, 0x8A, 0x00, 0xFF] {
+                for place in 0...length {
+                    var bytes = [UInt8](repeating: neighbour, count: length)
+                    if place < length { bytes[place] = 0x0A }
+                    if place + 3 < length { bytes[place + 3] = 0x0A }
+                    for start in 0...place {
+                        // SAFETY: bytes have no padding, and the array outlives the call.
+                        #expect(unsafe bytes.span.bytes.first(0x0A, from: start) == place)
+                    }
+                }
+            }
+        }
+    }
 }

@@ -128,4 +128,26 @@ struct CodecTests {
         let plain = Array("response_total".utf8)
         #expect(SeriesID(hashing: bytes, in: 2..<16) == SeriesID(hashing: plain, in: plain.indices))
     }
+
+    @Test("One byte more, less or changed makes another id, at every length")
+    func seriesIDsOfNeighbours() {
+        var seen: Set<SeriesID> = []
+        var count = 0
+        for length in 0...50 {
+            let text = [UInt8](repeating: 0, count: length)
+            seen.insert(SeriesID(hashing: text, in: text.indices))
+            count += 1
+            for index in text.indices {
+                for bit in 0..<8 {
+                    var changed = text
+                    changed[index] ^= 1 << UInt8(bit)
+                    seen.insert(SeriesID(hashing: changed, in: changed.indices))
+                    count += 1
+                }
+            }
+        }
+        #expect(seen.count == count)
+        #expect(Set(seen.map(\.low)).count == count)
+        #expect(Set(seen.map(\.high)).count == count)
+    }
 }

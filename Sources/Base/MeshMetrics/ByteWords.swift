@@ -28,10 +28,10 @@ extension RawSpan {
         let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
         var offset = start
         while offset &+ 8 <= byteCount {
-            let differences = word(at: offset) ^ pattern
+            // First byte lowest: false hits stand only above a true one then, so that the lowest is one.
+            let differences = word(at: offset).byteSwapped ^ pattern
             let zeros = (differences &- 0x0101_0101_0101_0101) & ~differences & 0x8080_8080_8080_8080
-            // False hits stand only before (below) a true one, so the word is looked at byte by byte.
-            if zeros != 0 { break }
+            if zeros != 0 { return offset &+ zeros.trailingZeroBitCount / 8 }
             offset &+= 8
         }
         while offset < byteCount, self.byte(at: offset) != byte { offset &+= 1 }

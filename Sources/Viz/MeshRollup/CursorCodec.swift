@@ -58,7 +58,8 @@ struct CursorStepWriter {
 }
 
 extension SeriesCursor {
-    static let codecVersion: UInt8 = 1
+    /// 2: another hash of series' names. A cursor of before is none, and its pod one that is seen for the first time.
+    static let codecVersion: UInt8 = 2
     /// Slots of one pod; more than twice the series that metrics-api lets it have. A few damaged bytes can ask for as
     /// many, for every pod of the store.
     private static let slotsMax = 1 << 17

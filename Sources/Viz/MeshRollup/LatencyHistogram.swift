@@ -16,6 +16,16 @@ public struct LatencyHistogram: Sendable, Equatable {
         set { counts[index] = newValue }
     }
 
+    /// Adds to one bucket, wrapping round: cumulative counts are taken apart by adding here and taking off there.
+    ///
+    /// In place, where `self[index] &+= amount` from another module copies the histogram out and in.
+    public mutating func add(_ amount: UInt64, at index: Int) { counts[index] &+= amount }
+
+    /// Empties the buckets from which more was taken than they held.
+    public mutating func dropDeficits() {
+        for index in 0..<Self.bucketCount where counts[index] > UInt64(Int64.max) { counts[index] = 0 }
+    }
+
     /// Responses in all buckets.
     public var count: UInt64 {
         var sum: UInt64 = 0

@@ -24,24 +24,33 @@ public enum Spread {
     /// - Returns: Parts by ascending bucket: one per 10 s up to an hour, one per minute up to a day, else one
     ///   per hour. The gauge stays with the last; empty parts are left out.
     public static func parts(_ rollup: Rollup, from: UnixTime, to: UnixTime, isGap: Bool) -> [Part] {
-        var whole = rollup
-        whole.isEstimated = whole.isEstimated || isGap
+        var parts: [Part] = []
+        forEachPart(rollup, from: from, to: to, isGap: isGap) { parts.append(Part(bucket: $0, rollup: $1)) }
+        return parts
+    }
+
+    /// The same, one after the other: most rollups have one part, and an array of it costs more than the part.
+    public static func forEachPart(
+        _ rollup: Rollup, from: UnixTime, to: UnixTime, isGap: Bool, _ body: (UnixTime, Rollup) -> Void
+    ) {
         let from = max(from, to.advanced(by: -gapMaxMilliseconds))
         let length = to.since(from)
-        guard isGap, length > 0 else { return [Part(bucket: bucket(endingAt: to), rollup: whole)] }
+        guard isGap, length > 0 else {
+            var whole = rollup
+            whole.isEstimated = whole.isEstimated || isGap
+            return body(bucket(endingAt: to), whole)
+        }
         let step = step(for: length)
-        var parts: [Part] = []
         var taken = Rollup()
         var start = from
         while start < to {
             let end = min(start.floored(to: step).advanced(by: step), to)
             let isLast = end == to
             let part = share(
-                of: whole, taken: &taken, through: UInt64(end.since(from)), of: UInt64(length), isLast)
-            if !part.isEmpty { parts.append(Part(bucket: bucketStart(of: start, end), rollup: part)) }
+                of: rollup, taken: &taken, through: UInt64(end.since(from)), of: UInt64(length), isLast)
+            if !part.isEmpty { body(bucketStart(of: start, end), part) }
             start = end
         }
-        return parts
     }
 
     private static func step(for milliseconds: Int64) -> Int64 {

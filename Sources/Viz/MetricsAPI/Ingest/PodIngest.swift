@@ -236,32 +236,31 @@ struct PodIngest {
             let bucket = Int(bound)
             // Buckets are cumulative: what is under this bound is not in the next one that the proxy has.
             // Wrapping differences of all buckets add up, in any order.
-            rollups[index].latency[bucket] &+= amount
+            rollups[index].latency.add(amount, at: bucket)
             let above = bounds & ~((1 << UInt32(bucket + 1)) - 1)
-            if above != 0 { rollups[index].latency[above.trailingZeroBitCount] &-= amount }
+            if above != 0 { rollups[index].latency.add(0 &- amount, at: above.trailingZeroBitCount) }
         case .gauge, .ignore: break
         }
     }
 
     private mutating func makeParts(_ delta: ScrapeDelta) -> [ScrapeRecord.Part] {
         var parts: [ScrapeRecord.Part] = []
+        parts.reserveCapacity(delta.isEstimated ? 0 : keys.count)
         for number in keys.indices {
             let gauge = gaugeSums[number] ?? (lastGauges[number] > 0 ? 0 : nil)
             gaugeSums[number] = nil
             guard gauge != nil || isTouched[number] else { continue }
             isTouched[number] = false
-            var rollup = rollups[number]
-            rollups[number] = Rollup()
             if let gauge {
-                rollup.openConnections = ConnectionGauge(gauge)
+                rollups[number].openConnections = ConnectionGauge(gauge)
                 lastGauges[number] = gauge
             }
             // A scrape is no snapshot: a bucket may be read after the one above it. Such a deficit is none.
-            for bin in 0..<LatencyHistogram.bucketCount where rollup.latency[bin] > UInt64(Int64.max) {
-                rollup.latency[bin] = 0
+            rollups[number].latency.dropDeficits()
+            Spread.forEachPart(rollups[number], from: delta.from, to: delta.to, isGap: delta.isEstimated) { bucket, rollup in
+                parts.append(ScrapeRecord.Part(key: keys[number], bucket: bucket, rollup: rollup))
             }
-            let spread = Spread.parts(rollup, from: delta.from, to: delta.to, isGap: delta.isEstimated)
-            parts += spread.map { ScrapeRecord.Part(key: keys[number], bucket: $0.bucket, rollup: $0.rollup) }
+            rollups[number] = Rollup()
         }
         return parts
     }
