@@ -63,6 +63,8 @@ struct BadTargetTests {
         ("announced", .fixed(Array((HostileTarget.head + "Content-Length: 1073741824\r\n\r\n").utf8)), "larger than"),
         ("drip", .drip(head: HostileTarget.head + "\r\n"), "within"),
         ("silence", .silence, "within"),
+        ("hangs-up", .fixed([]), "closed before the answer's end"),
+        ("cut-short", .fixed(Array((HostileTarget.head + "Content-Length: 9\r\n\r\n# H").utf8)), "closed before the answer's end"),
         ("label-sets", .endless(head: HostileTarget.head + "\r\n", piece: labelSets), "larger than"),
         ("error", .fixed(Array("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".utf8)), "status 500"),
         ("brotli", .fixed(answer([1, 2, 3], headers: "Content-Encoding: br\r\n")), "encoded as br"),
@@ -97,12 +99,16 @@ struct BadTargetTests {
             targets.append(target)
             pods.append(facts(name, port: target.port))
         }
+        let nobody = try await HostileTarget.start(.silence)
+        try await nobody.stop()
+        pods.append(facts("nobody", port: nobody.port))
         let memory = Self.residentBytes()
         try await scrape(pods, ingestor, now: now) { statuses in
             let byName = Dictionary(uniqueKeysWithValues: statuses.map { ($0.pod, $0) })
-            return Self.behaviours.allSatisfy { entry in
-                guard let status = byName[entry.name], status.health == .down || status.health == .faulty else { return false }
-                return status.problems.contains { $0.contains(entry.problem) }
+            let expected = Self.behaviours.map { ($0.name, $0.problem) } + [("nobody", "no connection")]
+            return expected.allSatisfy { name, problem in
+                guard let status = byName[name], status.health == .down || status.health == .faulty else { return false }
+                return status.problems.contains { $0.contains(problem) }
             } && served.withLock { $0 } > 10
         }
         for target in targets { try await target.stop() }

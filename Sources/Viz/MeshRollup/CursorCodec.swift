@@ -58,8 +58,7 @@ struct CursorStepWriter {
 }
 
 extension SeriesCursor {
-    /// 2: another hash of series' names. A cursor of before is none, and its pod one that is seen for the first time.
-    static let codecVersion: UInt8 = 2
+    static let codecVersion: UInt8 = 1
     /// Slots of one pod; more than twice the series that metrics-api lets it have. A few damaged bytes can ask for as
     /// many, for every pod of the store.
     private static let slotsMax = 1 << 17

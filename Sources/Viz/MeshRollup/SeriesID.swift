@@ -14,50 +14,34 @@ public struct SeriesID: Hashable, Sendable {
         self.low = low
     }
 
-    /// Hashes `bytes[range]`, sixteen bytes a step.
+    /// Hashes `bytes[range]`, eight bytes a step.
     ///
-    /// Source: two independent chains of 64 by 64 bit multiplications whose halves are folded together, as in the wyhash
-    /// family, with the finalizer of MurmurHash3. Not for hostile input: a pod that forges collisions only spoils its
-    /// own numbers.
+    /// Source: multiply and xor-shift mixing in two lanes with the finalizer of MurmurHash3. Not for hostile
+    /// input: a pod that forges collisions only spoils its own numbers.
     /// - Complexity: O(range), no allocation.
     public init(hashing bytes: RawSpan, in range: Range<Int>) {
         var first: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(range.count)
         var second: UInt64 = 0xC2B2_AE3D_27D4_EB4F
         var offset = range.lowerBound
         let end = range.upperBound
-        while offset &+ 16 <= end {
-            Self.mix(bytes.word(at: offset), bytes.word(at: offset &+ 8), &first, &second)
-            offset &+= 16
-        }
-        if offset < end {
-            // The last sixteen bytes, some of them for the second time; a short text is padded, its length is in already.
-            let isLong = range.count >= 16
-            let left = isLong ? bytes.word(at: end &- 16) : Self.padded(bytes, offset..<min(end, offset &+ 8))
-            let right = isLong ? bytes.word(at: end &- 8) : Self.padded(bytes, min(end, offset &+ 8)..<end)
-            Self.mix(left, right, &first, &second)
+        while offset < end {
+            var word: UInt64 = 0
+            if offset &+ 8 <= end {
+                word = bytes.word(at: offset)
+                offset &+= 8
+            } else {
+                while offset < end {
+                    word = word << 8 | UInt64(bytes.byte(at: offset))
+                    offset &+= 1
+                }
+            }
+            first = (first ^ word) &* 0x87C3_7B91_1142_53D5
+            first ^= first >> 29
+            second = (second << 27 | second >> 37) &+ word
+            second = (second &* 0x4CF5_AD43_2745_937F) ^ (first << 17 | first >> 47)
         }
         high = Self.finish(first)
         low = Self.finish(second &+ first)
-    }
-
-    /// Neither chain waits for the other's product.
-    @inline(__always)
-    private static func mix(_ left: UInt64, _ right: UInt64, _ first: inout UInt64, _ second: inout UInt64) {
-        first = fold(left ^ 0x87C3_7B91_1142_53D5, right ^ first)
-        second = fold(right ^ 0x4CF5_AD43_2745_937F, left ^ second)
-    }
-
-    @inline(__always)
-    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
-        let product = left.multipliedFullWidth(by: right)
-        return product.high ^ product.low
-    }
-
-    /// Up to eight bytes as a number.
-    private static func padded(_ bytes: RawSpan, _ range: Range<Int>) -> UInt64 {
-        var word: UInt64 = 0
-        for offset in range { word = word << 8 | UInt64(bytes.byte(at: offset)) }
-        return word
     }
 
     /// The same over an array.

@@ -1,11 +1,13 @@
-import AsyncHTTPClient
 import MeshCompression
 import NIOCore
 import NIOHTTP1
+import NIOPosix
+import Synchronization
 
 /// Why a scrape brought nothing.
 struct ScrapeError: Error, CustomStringConvertible {
     enum Kind: String, CaseIterable {
+        case notConnected = "not_connected"
         case timedOut = "timed_out"
         case badStatus = "bad_status"
         case tooLarge = "too_large"
@@ -21,18 +23,25 @@ struct ScrapeError: Error, CustomStringConvertible {
         self.kind = kind
         self.description = description
     }
+
+    static func tooLarge(_ bytesMax: Int) -> ScrapeError {
+        ScrapeError(.tooLarge, "the answer is larger than \(bytesMax >> 20) MiB")
+    }
 }
 
 /// Asks one target once: bounded in time and bytes, whatever the target does.
+///
+/// A connection a scrape: hundreds of idle ones, each with its buffers, would take more memory than cursors do. An HTTP
+/// client's pool, and its hop between threads for each piece of an answer, were a fifth of what a scrape cost.
 struct ScrapeClient: Sendable {
     /// Largest answer, unpacked: a proxy with 50,000 series prints 20 MB.
     static let bodyBytesMax = 32 << 20
     /// Largest answer as sent when it is compressed.
     static let packedBytesMax = 8 << 20
-    /// Bytes of one read.
+    /// Time for a connection.
+    private static let connectTimeout: Int64 = 2
+    /// Bytes of one read. Large from the start: a short-lived connection would grow its reads only when the answer is over.
     private static let readBytes = 96 << 10
-    /// Time for a whole answer.
-    static let timeout: Duration = .seconds(5)
 
     /// An answer.
     struct Answer: Sendable {
@@ -41,105 +50,71 @@ struct ScrapeClient: Sendable {
         var isOpenMetrics: Bool
     }
 
-    let client: HTTPClient
+    private let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     /// Bytes that answers in flight take together.
-    let budget: ByteBudget
+    private let budget = ByteBudget()
     /// Whether targets may compress. It saves nine tenths of the traffic inside the cluster, and costs each proxy
     /// more CPU than sending its text plainly; so it is for those who pay for traffic between zones.
     let acceptsGzip: Bool
 
-    /// A client for many targets.
-    static func make(acceptsGzip: Bool) -> ScrapeClient {
-        var settings = HTTPClient.Configuration()
-        settings.timeout = .init(connect: .seconds(2), read: .seconds(5))
-        // A connection a scrape: hundreds of idle ones, each with its buffers, would take more memory than cursors do.
-        settings.connectionPool.idleTimeout = .milliseconds(500)
-        settings.connectionPool.retryConnectionEstablishment = false
-        // Large reads from the start: a short-lived connection would grow its reads only when the answer is over.
-        settings.http1_1ConnectionDebugInitializer = { channel in
-            channel.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
-        }
-        settings.redirectConfiguration = .disallow
-        return ScrapeClient(
-            client: HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings), budget: ByteBudget(),
-            acceptsGzip: acceptsGzip)
-    }
-
-    /// Closes its connections.
-    func shutdown() async throws { try await client.shutdown() }
-
-    /// The text of a target.
+    /// The text of `/metrics` of a target.
     ///
-    /// - Parameter expected: Bytes to make room for at once.
-    /// - Throws: `ScrapeError`, or what the HTTP client found (connection refused and the like).
-    func scrape(_ url: String, expecting expected: Int) async throws -> Answer {
-        try await withThrowingTaskGroup(of: Answer.self) { group in
-            group.addTask { try await ask(url, expecting: expected) }
-            group.addTask {
-                // A deadline, not a wait: the answer cancels it.
-                try await Task.sleep(for: Self.timeout)
-                throw ScrapeError(.timedOut, "no whole answer within \(Self.timeout.components.seconds) s")
-            }
-            defer { group.cancelAll() }
-            guard let answer = try await group.next() else { throw CancellationError() }
-            return answer
+    /// - Parameters:
+    ///   - ip: Its address; IPv6 without brackets.
+    ///   - expected: Bytes to make room for at once.
+    /// - Throws: `ScrapeError`; `CancellationError` when the task is cancelled.
+    func scrape(_ ip: String, port: Int, expecting expected: Int) async throws -> Answer {
+        guard let address = try? SocketAddress(ipAddress: ip, port: port) else {
+            throw ScrapeError(.notConnected, "\(ip) is no IP address")
         }
+        let response = try await ask(address, request(ip, port), expecting: expected)
+        return Answer(
+            body: response.isPacked ? try Self.unpack(response.body) : response.body, isOpenMetrics: response.isOpenMetrics)
     }
 
-    private func ask(_ url: String, expecting expected: Int) async throws -> Answer {
-        var request = HTTPClientRequest(url: url)
-        request.headers.add(name: "accept", value: "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5")
-        request.headers.add(name: "accept-encoding", value: acceptsGzip ? "gzip" : "identity")
-        let response = try await head(request)
-        guard response.status == .ok else { throw ScrapeError(.badStatus, "status \(response.status.code)") }
-        let encoding = response.headers.first(name: "content-encoding")?.lowercased() ?? "identity"
-        guard ["identity", "gzip", "x-gzip"].contains(encoding) else {
-            throw ScrapeError(.badEncoding, "the answer is encoded as \(encoding.prefix(32)), not gzip or plain")
-        }
-        let isPacked = encoding != "identity"
-        let bytesMax = isPacked ? Self.packedBytesMax : Self.bodyBytesMax
-        let announced = response.headers.first(name: "content-length").flatMap(Int.init) ?? 0
-        guard announced <= bytesMax else { throw Self.tooLarge(bytesMax) }
-        let body = try await collect(response, bytesMax: bytesMax, expecting: isPacked ? announced : max(expected, announced))
-        let isOpenMetrics = response.headers.first(name: "content-type")?.contains("openmetrics") ?? false
-        return Answer(body: isPacked ? try Self.unpack(body) : body, isOpenMetrics: isOpenMetrics)
+    private func request(_ ip: String, _ port: Int) -> HTTPRequestHead {
+        let host = ip.contains(":") ? "[\(ip)]" : ip
+        let headers: HTTPHeaders = [
+            "host": "\(host):\(port)", "user-agent": "linkerd-viz", "connection": "close",
+            "accept": "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5",
+            "accept-encoding": acceptsGzip ? "gzip" : "identity",
+        ]
+        return HTTPRequestHead(version: .http1_1, method: .GET, uri: "/metrics", headers: headers)
     }
 
-    private func head(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
-        do {
-            return try await client.execute(request, timeout: .seconds(5))
-        } catch let error as HTTPClientError where error == .deadlineExceeded || error == .readTimeout {
-            throw ScrapeError(.timedOut, "no answer within \(Self.timeout.components.seconds) s")
-        } catch let error as HTTPParserError {
-            throw ScrapeError(.notHTTP, "the answer is no HTTP: \(error)")
-        }
-    }
-
-    private func collect(_ response: HTTPClientResponse, bytesMax: Int, expecting expected: Int) async throws -> [UInt8] {
-        var grant = ByteBudget.Grant()
-        do {
-            var body: [UInt8] = []
-            body.reserveCapacity(min(expected, bytesMax))
-            for try await chunk in response.body {
-                let size = body.count + chunk.readableBytes
-                guard size <= bytesMax else { throw Self.tooLarge(bytesMax) }
-                // Ordinary answers never get here, and save the hop to the actor.
-                if size > ByteBudget.freeBytes, await !budget.extend(&grant, to: size) {
-                    throw ScrapeError(.tooLarge, "too many large answers at once: this one had \(body.count) bytes so far")
+    private func ask(
+        _ address: SocketAddress, _ request: HTTPRequestHead, expecting expected: Int
+    ) async throws -> ScrapeExchange.Response {
+        let loop = group.next()
+        let promise = loop.makePromise(of: ScrapeExchange.Response.self)
+        let budget = budget
+        let connected = ClientBootstrap(group: loop)
+            .connectTimeout(.seconds(Self.connectTimeout))
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
+                    try channel.pipeline.syncOperations.addHandler(
+                        ScrapeExchange(request, expecting: expected, budget: budget, promise: promise))
                 }
-                body.append(contentsOf: chunk.readableBytesView)
             }
-            try Task.checkCancellation()
-            await budget.giveBack(grant)
-            return body
-        } catch {
-            await budget.giveBack(grant)
-            throw error
+            .connect(to: address)
+        connected.whenFailure { promise.fail(Self.readable($0)) }
+        let response = try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            connected.whenSuccess { $0.close(promise: nil) }
         }
+        // An answer without a length ends where its connection does, and we may be who closed it.
+        try Task.checkCancellation()
+        return response
     }
 
-    private static func tooLarge(_ bytesMax: Int) -> ScrapeError {
-        ScrapeError(.tooLarge, "the answer is larger than \(bytesMax >> 20) MiB")
+    private static func readable(_ error: any Error) -> ScrapeError {
+        if case ChannelError.connectTimeout = error {
+            return ScrapeError(.timedOut, "no connection within \(connectTimeout) s")
+        }
+        return ScrapeError(.notConnected, "no connection: \(error)")
     }
 
     private static func unpack(_ packed: [UInt8]) throws -> [UInt8] {
@@ -148,7 +123,7 @@ struct ScrapeClient: Sendable {
             return Array(text.readableBytesView)
         } catch {
             switch error.kind {
-            case .outputTooLarge: throw tooLarge(bodyBytesMax)
+            case .outputTooLarge: throw ScrapeError.tooLarge(bodyBytesMax)
             case .truncated: throw ScrapeError(.cutShort, "the gzip stream is cut short")
             default: throw ScrapeError(.badEncoding, "the gzip stream is damaged")
             }
@@ -158,7 +133,7 @@ struct ScrapeClient: Sendable {
 
 /// Bounds what answers in flight take together. The first megabytes of each are free, so that large ones only ever
 /// stand in the way of large ones.
-actor ByteBudget {
+final class ByteBudget: Sendable {
     /// What one answer has taken.
     struct Grant: Sendable {
         fileprivate var bytes = 0
@@ -169,18 +144,25 @@ actor ByteBudget {
     /// Bytes beyond those, of all answers.
     static let bytesMax = 64 << 20
 
-    private var taken = 0
+    private let taken = Mutex(0)
 
     /// Raises a grant to an answer's size; `false` when there is no room.
     func extend(_ grant: inout Grant, to size: Int) -> Bool {
         let wanted = max(0, size - Self.freeBytes) - grant.bytes
         guard wanted > 0 else { return true }
-        guard taken + wanted <= Self.bytesMax else { return false }
-        taken += wanted
-        grant.bytes += wanted
-        return true
+        let isGranted = taken.withLock { taken in
+            guard taken + wanted <= Self.bytesMax else { return false }
+            taken += wanted
+            return true
+        }
+        if isGranted { grant.bytes += wanted }
+        return isGranted
     }
 
     /// Returns all that was granted.
-    func giveBack(_ grant: Grant) { taken -= grant.bytes }
+    func giveBack(_ grant: inout Grant) {
+        guard grant.bytes > 0 else { return }
+        taken.withLock { $0 -= grant.bytes }
+        grant.bytes = 0
+    }
 }

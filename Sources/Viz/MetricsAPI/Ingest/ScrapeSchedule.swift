@@ -77,14 +77,16 @@ package struct ScrapeSchedule: Sendable {
     /// Notes that a scrape ended.
     ///
     /// - Parameter isUp: Whether the pod answered.
-    package mutating func finished(_ id: String, isUp: Bool = true, at now: UnixTime) {
-        guard var entry = entries[id], let lane = entry.flight else { return }  // It is gone meanwhile.
+    @discardableResult
+    package mutating func finished(_ id: String, isUp: Bool = true, at now: UnixTime) -> Bool {
+        guard var entry = entries[id], let lane = entry.flight else { return false }
         inFlight[lane, default: 0] -= 1
         entry.flight = nil
         entry.lane = isUp ? .answering : .failing
         let soon = now.advanced(by: Self.terminatingIntervalMilliseconds)
         entry.dueAt = entry.facts.isTerminating ? soon : next(after: now, phase: phase(of: id))
         entries[id] = entry
+        return true
     }
 
     private func next(after now: UnixTime, phase: Int64) -> UnixTime {

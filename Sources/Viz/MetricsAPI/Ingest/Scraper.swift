@@ -34,7 +34,7 @@ package struct Scraper: Sendable {
 
     /// Scrapes until cancelled.
     package func run() async {
-        let client = ScrapeClient.make(acceptsGzip: acceptsGzip)
+        let client = ScrapeClient(acceptsGzip: acceptsGzip)
         let board = Board(ScrapeSchedule(intervalMilliseconds: intervalMilliseconds))
         await withDiscardingTaskGroup { group in
             var ticks = 0
@@ -50,11 +50,6 @@ package struct Scraper: Sendable {
             }
             group.cancelAll()
         }
-        do {
-            try await client.shutdown()
-        } catch {
-            logger.debug("HTTP client did not close", metadata: ["error": "\(error)"])
-        }
     }
 
     private func round(
@@ -67,16 +62,16 @@ package struct Scraper: Sendable {
             for id in await board.update(pods, now: now()) { await ingestor.forget(id, at: now()) }
             seenVersion = version
         }
-        for pod in await board.due(at: now()) {
+        for (pod, expected) in await board.due(at: now()) {
             group.addTask {
-                let isUp = await scrape(pod, client, board)
-                await board.finished(pod.cursorID, isUp: isUp, at: now())
+                let bytes = await scrape(pod, client, expecting: expected)
+                await board.finished(pod.cursorID, bytes: bytes, at: now())
             }
         }
     }
 
-    /// - Returns: Whether the pod answered.
-    private func scrape(_ pod: PodFacts, _ client: ScrapeClient, _ board: Board) async -> Bool {
+    /// - Returns: Bytes of the answer; `nil` when there was none.
+    private func scrape(_ pod: PodFacts, _ client: ScrapeClient, expecting expected: Int) async -> Int? {
         let at = now()
         let started = ContinuousClock.now
         func elapsed() -> Int64 {
@@ -84,19 +79,17 @@ package struct Scraper: Sendable {
             return duration.seconds * 1_000 + duration.attoseconds / 1_000_000_000_000_000
         }
         do {
-            let expected = await board.expectedBytes(of: pod.cursorID)
-            let answer = try await client.scrape(pod.scrapeURL, expecting: expected)
-            await board.note(answer.body.count, of: pod.cursorID)
+            let answer = try await client.scrape(pod.ip, port: pod.adminPort ?? 0, expecting: expected)
             await ingestor.ingest(
                 answer.body, of: pod, at: at, needsEnd: answer.isOpenMetrics, milliseconds: elapsed())
-            return true
+            return answer.body.count
         } catch {
-            if Task.isCancelled { return true }
+            if Task.isCancelled { return nil }
             await ingestor.failed(pod, "\(error)", milliseconds: elapsed())
             logger.debug(
                 "Scrape failed",
                 metadata: ["pod": "\(pod.namespace)/\(pod.name)", "address": "\(pod.scrapeURL)", "error": "\(error)"])
-            return false
+            return nil
         }
     }
 }
@@ -114,12 +107,15 @@ private actor Board {
         return gone
     }
 
-    func due(at now: UnixTime) -> [PodFacts] { schedule.due(at: now) }
+    /// The pods whose turn it is, and how large their answers may be.
+    func due(at now: UnixTime) -> [(PodFacts, Int)] {
+        schedule.due(at: now).map { ($0, bytes[$0.cursorID] ?? 0) }
+    }
 
-    func finished(_ id: String, isUp: Bool, at now: UnixTime) { schedule.finished(id, isUp: isUp, at: now) }
-
-    func expectedBytes(of id: String) -> Int { bytes[id] ?? 0 }
-
-    /// Answers change little from one to the next: a little more room than the last one took.
-    func note(_ count: Int, of id: String) { bytes[id] = count + count / 16 + 1_024 }
+    /// - Parameter count: Bytes of the answer; `nil` when there was none.
+    func finished(_ id: String, bytes count: Int?, at now: UnixTime) {
+        guard schedule.finished(id, isUp: count != nil, at: now) else { return }  // It is gone meanwhile.
+        // Answers change little from one to the next: a little more room than the last one took.
+        if let count { bytes[id] = count + count / 16 + 1_024 }
+    }
 }
