@@ -92,9 +92,33 @@ import Testing
             #expect(answer.status == 400)
             #expect(server.acceptedCount == 0)
             let (request, good) = try await exchange(
-                proxy, server, method: "POST", fields: [("l5d-orig-proto", "HTTP/1.1"), ("host", "h")], body: "END")
-            #expect(request == "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nEND")
+                proxy, server, method: "POST", fields: [("l5d-orig-proto", "HTTP/1.1"), ("host", "web.test:80")], body: "END")
+            #expect(request == "POST / HTTP/1.1\r\nhost: web.test:80\r\ntransfer-encoding: chunked\r\n\r\n3\r\nEND")
             #expect(good.status == 200)
+        }
+    }
+
+    /// Two hosts in one request: what the proxies routed to and counted, and what the application would serve.
+    /// The status is 0 where the stream is reset.
+    static let twoHosts: [(fields: [(String, String)], status: Int)] = [
+        ([("l5d-orig-proto", "HTTP/1.1"), ("host", "admin.test")], 400),
+        ([("l5d-orig-proto", "HTTP/1.0"), ("host", "web.test")], 400),
+        ([("l5d-orig-proto", "HTTP/1.1"), ("host", "web.test:80"), ("host", "admin.test")], 0),
+        ([("l5d-orig-proto", "HTTP/1.1; absolute-form"), ("host", "a"), ("host", "a")], 0),
+    ]
+
+    @Test("A host that is not the authority, or a second one, is refused before the application sees anything")
+    func hosts() async throws {
+        try await ProxyFixture.run { proxy in
+            let server = try await ScriptedServer.start(on: proxy.group)
+            for (fields, status) in Self.twoHosts {
+                let (_, answer) = try await exchange(proxy, server, fields: fields, answer: nil)
+                #expect(answer.status == status, "\(fields)")
+            }
+            #expect(server.acceptedCount == 0)
+            let (request, _) = try await exchange(
+                proxy, server, fields: [("l5d-orig-proto", "HTTP/1.1; absolute-form"), ("host", "a")])
+            #expect(request == "GET http://web.test:80/ HTTP/1.1\r\nhost: a\r\n\r\n")
         }
     }
 
@@ -116,7 +140,7 @@ import Testing
             for _ in 0..<20 {
                 // `exchange` closes the application's side right behind an answer that promised more.
                 let (_, answer) = try await exchange(
-                    proxy, server, fields: [("l5d-orig-proto", "HTTP/1.1"), ("host", "h")], answer: keeps)
+                    proxy, server, fields: [("l5d-orig-proto", "HTTP/1.1"), ("host", "web.test:80")], answer: keeps)
                 #expect(answer.status == 200)
             }
         }

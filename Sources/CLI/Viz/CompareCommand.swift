@@ -21,9 +21,7 @@ package struct CompareCommand: AsyncParsableCommand {
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var viz: VizOptions
-
-    @Option(name: .shortAndLong, help: "Namespace of the resource; the context's by default.")
-    var namespace: String?
+    @OptionGroup var selection: TrafficSelection
 
     @Option(name: [.customShort("t"), .long], help: "Length of both windows (for example: 1m, 1h, 1d).")
     var timeWindow = "1h"
@@ -34,26 +32,8 @@ package struct CompareCommand: AsyncParsableCommand {
     @Option(help: "End of the earlier window, as --at; by default where the later one begins.")
     var before = ""
 
-    @Option(help: "Only traffic to this resource: TYPE or TYPE/NAME.")
-    var to = ""
-
-    @Option(help: "Namespace of the resource of --to; the selected one by default.")
-    var toNamespace = ""
-
-    @Option(help: "Only traffic from this resource: TYPE or TYPE/NAME.")
-    var from = ""
-
-    @Option(help: "Namespace of the resource of --from; the selected one by default.")
-    var fromNamespace = ""
-
-    @Flag(name: [.customShort("A"), .long], help: "Resources of all namespaces.")
-    var allNamespaces = false
-
     @Option(name: .shortAndLong, help: "Output format: table or json.")
     var output = "table"
-
-    @Option(name: [.customShort("l"), .long], help: "Label selector, as kubectl's.")
-    var selector = ""
 
     @Argument(help: "The resources: TYPE, TYPE/NAME or TYPE NAME.")
     var resources: [String]
@@ -62,7 +42,7 @@ package struct CompareCommand: AsyncParsableCommand {
 
     package func run() async throws {
         let (requests, format) = try parsed()
-        let table = CompareTable(output: format, showsNamespace: allNamespaces)
+        let table = CompareTable(output: format, showsNamespace: selection.allNamespaces)
         let text = try await VizConnection.using(global: global, viz: viz) { connection in
             var responses: [Linkerd2_Viz_History_CompareResponse] = []
             for request in requests { responses.append(try await connection.compare(request)) }
@@ -73,13 +53,8 @@ package struct CompareCommand: AsyncParsableCommand {
     }
 
     private func parsed() throws -> ([Linkerd2_Viz_History_CompareRequest], StatOutput) {
-        var options = StatOptions()
-        options.namespace = namespace
-        // A missing kubeconfig is reported when connecting; here it only means there is no context.
-        if let config = try? global.kubernetesConfig() { options.contextNamespace = config.namespace }
-        (options.timeWindow, options.at, options.selector) = (timeWindow, at, selector)
-        (options.to, options.toNamespace, options.from, options.fromNamespace) = (to, toNamespace, from, fromNamespace)
-        options.allNamespaces = allNamespaces
+        var options = selection.options(global)
+        (options.timeWindow, options.at) = (timeWindow, at)
         do {
             guard let format = StatOutput(rawValue: output), format != .wide else {
                 throw ArgumentMistake("--output supports table and json")

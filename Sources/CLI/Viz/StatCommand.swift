@@ -26,9 +26,7 @@ package struct StatCommand: AsyncParsableCommand {
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var viz: VizOptions
-
-    @Option(name: .shortAndLong, help: "Namespace of the resource; the context's by default.")
-    var namespace: String?
+    @OptionGroup var selection: TrafficSelection
 
     @Option(name: [.customShort("t"), .long], help: "Stat window (for example: 15s, 1m, 10m, 1h, 7d).")
     var timeWindow = "1m"
@@ -42,26 +40,8 @@ package struct StatCommand: AsyncParsableCommand {
     @Option(help: "Time between two tables of --watch.")
     var interval = "2s"
 
-    @Option(help: "Only traffic to this resource: TYPE or TYPE/NAME.")
-    var to = ""
-
-    @Option(help: "Namespace of the resource of --to; the selected one by default.")
-    var toNamespace = ""
-
-    @Option(help: "Only traffic from this resource: TYPE or TYPE/NAME.")
-    var from = ""
-
-    @Option(help: "Namespace of the resource of --from; the selected one by default.")
-    var fromNamespace = ""
-
-    @Flag(name: [.customShort("A"), .long], help: "Resources of all namespaces.")
-    var allNamespaces = false
-
     @Option(name: .shortAndLong, help: "Output format: table, wide or json.")
     var output = "table"
-
-    @Option(name: [.customShort("l"), .long], help: "Label selector, as kubectl's.")
-    var selector = ""
 
     @Flag(help: "Also show resources none of whose pods is meshed.")
     var unmeshed = false
@@ -74,7 +54,7 @@ package struct StatCommand: AsyncParsableCommand {
     package func run() async throws {
         let (requests, output, interval) = try parsed()
         let table = StatTable(
-            output: output, showsNamespace: allNamespaces, showsUnmeshed: unmeshed || !from.isEmpty)
+            output: output, showsNamespace: selection.allNamespaces, showsUnmeshed: unmeshed || !selection.from.isEmpty)
         try await VizConnection.using(global: global, viz: viz) { connection in
             try await WatchLoop.run(every: interval) {
                 let text = table.rendered(try await connection.statRows(requests))
@@ -86,14 +66,8 @@ package struct StatCommand: AsyncParsableCommand {
 
     /// Checks everything that can be checked without a cluster's answer.
     private func parsed() throws -> ([Linkerd2_Viz_StatSummaryRequest], StatOutput, Duration?) {
-        var options = StatOptions()
-        options.namespace = namespace
-        // A missing kubeconfig is reported when connecting; here it only means there is no context.
-        if let config = try? global.kubernetesConfig() { options.contextNamespace = config.namespace }
-        (options.timeWindow, options.selector, options.output) = (timeWindow, selector, output)
-        options.at = at
-        (options.to, options.toNamespace, options.from, options.fromNamespace) = (to, toNamespace, from, fromNamespace)
-        (options.allNamespaces, options.showsUnmeshed) = (allNamespaces, unmeshed)
+        var options = selection.options(global)
+        (options.timeWindow, options.at, options.output, options.showsUnmeshed) = (timeWindow, at, output, unmeshed)
         do {
             let format = try options.checkedOutput()
             if watch, !at.isEmpty { throw ArgumentMistake("--watch shows what happens now; it makes no sense with --at") }

@@ -23,7 +23,7 @@ extension ByteBuffer {
     mutating func writeRequest(
         _ block: HeaderBlock, of headers: HTTP2Headers, as origin: OrigProto, isEnd: Bool
     ) -> RestoredFraming? {
-        guard writeRequestLine(block, of: headers, as: origin) else { return nil }
+        guard Self.hasOneHost(block, of: headers, as: origin), writeRequestLine(block, of: headers, as: origin) else { return nil }
         guard writeFields(block, of: headers, dropping: { $0 == .origProto }) else { return nil }
         if !origin.isHTTP10, !headers.contains(.host, in: block) {
             // RFC 9113 section 8.3.1: HTTP/1.1 cannot do without.
@@ -42,6 +42,15 @@ extension ByteBuffer {
         }
         writeString("\r\n")
         return framing
+    }
+
+    /// Whether the application would serve the host that the proxies routed to and counted: a target without a host has
+    /// the one of its field. nghttp2 refuses a second field. Source: RFC 9112 section 3.2, RFC 9113 section 8.3.1.
+    private static func hasOneHost(_ block: HeaderBlock, of headers: HTTP2Headers, as origin: OrigProto) -> Bool {
+        guard !origin.isAbsoluteForm else { return true }
+        return headers.withValue(of: .host, in: block) { host in
+            headers.withValue(of: .authority, in: block) { host.isEmpty || host.isEqual(to: $0) } ?? true
+        } ?? true
     }
 
     private mutating func writeRequestLine(

@@ -54,6 +54,13 @@ extension Span<UInt8> {
         return true
     }
 
+    /// Whether both have the same bytes.
+    func isEqual(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where self[index] != other[index] { return false }
+        return true
+    }
+
     /// Whether the bytes are `text` in any case; `text` is lower-case ASCII.
     func spells(_ text: String) -> Bool {
         guard count == text.utf8.count else { return false }
