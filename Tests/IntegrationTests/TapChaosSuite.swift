@@ -12,7 +12,7 @@ extension ClusterSuites {
 
         @Test("kill -9 on the tap service: the tap resumes, and tells how long it was away")
         func service() async throws {
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 for pid in cluster.processes(matching: ["linkerd-viz tap "]) { kill(pid, SIGKILL) }
                 try await tap.resumes(within: 90)
                 let away = try #require(tap.interruptions.first)
@@ -22,7 +22,7 @@ extension ClusterSuites {
 
         @Test("kill -9 on every proxy: the tap goes on, and counts what it could not see")
         func proxies() async throws {
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 let before = tap.requestCount
                 let victims = cluster.processes(matching: ["linkerd-proxy"])
                 #expect(!victims.isEmpty)
@@ -39,7 +39,7 @@ extension ClusterSuites {
 
         @Test("While the API server is away a tap waits, and resumes when it is back")
         func apiServer() async throws {
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 let parents = cluster.processes(matching: ["local-run node-init"])
                 #expect(parents.count == 1)
                 // Whoever would start it again must not, for a while.
@@ -59,7 +59,7 @@ extension ClusterSuites {
         @Test("A new serving certificate disturbs no tap, and the next one is let in with it")
         func servingCertificate() async throws {
             let secret = ["get", "secret", "tap-k8s-tls", "-n", "linkerd-viz", "-o", #"jsonpath={.data.tls\.crt}"#]
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 let old = try await cluster.kubectl(secret)
                 try await cluster.kubectl(["delete", "secret", "tap-k8s-tls", "-n", "linkerd-viz"])
                 try await eventually(within: 40, "another certificate is there") {
@@ -79,7 +79,7 @@ extension ClusterSuites {
 
         @Test("New certificates of the mesh, after identity was killed, end no tap")
         func identity() async throws {
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 for pid in cluster.processes(matching: ["linkerd-controller identity"]) { kill(pid, SIGKILL) }
                 try await eventually(within: 40, "identity is running again") { try await cluster.isHealthy() }
                 // New pods of the tapped kind get certificates of the new life, and are tapped.
@@ -97,7 +97,7 @@ extension ClusterSuites {
 
         @Test("A new authority of the front proxy: the tap resumes once the service believes it, and nobody else")
         func frontProxy() async throws {
-            try await recording { tap in
+            try await RunningTap.recording(cluster) { tap in
                 let address = try await cluster.kubectl(
                     ["get", "pods", "-n", "linkerd-viz", "-l", "component=tap", "-o", "jsonpath={.items[0].status.podIP}"])
                 let node = try #require(cluster.processes(matching: ["local-run node-init"]).first)
@@ -120,73 +120,6 @@ extension ClusterSuites {
             }
             try await eventually(within: 60, "everything is ready again") { try await cluster.isHealthy() }
         }
-
-        /// Records the demo's requests while `body` runs; begins when there are some.
-        private func recording(_ body: (RunningTap) async throws -> Void) async throws {
-            try await eventually(within: 90, "the first tap") {
-                let result = try await cluster.linkerd("viz", "tap", "deploy/web", "-n", "emojivoto", "--count", "1", "--until", "10s")
-                return result.status == 0 && result.output.contains("req id=")
-            }
-            let tap = try RunningTap(cluster)
-            do {
-                try await eventually(within: 40, "requests are recorded") { tap.requestCount > 5 }
-                try await body(tap)
-            } catch {
-                tap.stop()
-                throw SetupError("\(error)\nthe tap said:\n\(tap.errors.suffix(2_000))")
-            }
-            tap.stop()
-        }
-    }
-}
-
-/// `linkerd viz tap record`, whose file is read while it grows.
-private final class RunningTap {
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "tap-\(UUID().uuidString)")
-    private let process = Process()
-
-    init(_ cluster: Cluster) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try Data().write(to: folder.appending(path: "err"))
-        process.executableURL = URL(filePath: Cluster.program("linkerd"))
-        process.arguments = ["viz", "tap", "record", folder.appending(path: "r").path, "ns/emojivoto", "--until", "10m"]
-        process.environment = ProcessInfo.processInfo.environment.merging(["KUBECONFIG": cluster.kubeconfig]) { _, new in new }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = try FileHandle(forWritingTo: folder.appending(path: "err"))
-        try process.run()
-    }
-
-    /// What is recorded so far.
-    var text: String { read("r") }
-    var errors: String { read("err") }
-    var requestCount: Int { text.split(separator: "\n").count { $0.contains("\"requestInitEvent\"") } }
-
-    /// What it says it did not show, in order.
-    var losses: [JSONValue] {
-        // The last line may still be growing.
-        text.split(separator: "\n").filter { $0.contains("\"loss\"") }.compactMap { try? JSONValue(parsing: String($0))["loss"] }
-    }
-
-    /// Milliseconds of each time that the tap itself was away.
-    var interruptions: [Int] { losses.compactMap { $0.value(at: ["interruption", "milliseconds"])?.intValue } }
-
-    /// Waits until the tap was interrupted and shows requests again.
-    func resumes(within seconds: Double) async throws {
-        try await eventually(within: seconds, "the tap resumes") { !interruptions.isEmpty }
-        let before = requestCount
-        try await eventually(within: seconds, "requests are shown again") { requestCount > before + 5 }
-    }
-
-    private func read(_ name: String) -> String {
-        guard let bytes = FileManager.default.contents(atPath: folder.appending(path: name).path) else { return "" }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Signals that tests block stay blocked in what they start, except for this one.
-    func stop() {
-        kill(process.processIdentifier, SIGKILL)
-        try? FileManager.default.removeItem(at: folder)  // A left-over temporary folder harms nobody.
     }
 }
 
