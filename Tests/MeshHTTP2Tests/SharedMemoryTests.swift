@@ -129,6 +129,50 @@ struct SharedMemoryTests {
         first.submitResponse(stale, of: first.headers, isEnd: true, on: 0)
     }
 
+    @Test("Quiet connections give their pages back, and go on as if nothing had happened")
+    func trimming() {
+        let memory = HTTP2Memory()
+        let pairs = (0..<100).map { SharingPair($0, clients: HTTP2Memory(), servers: memory) }
+        func exchange(_ index: Int, _ pairs: [SharingPair]) {
+            for pair in pairs {
+                pair.send(index)
+                while pair.step(towardsServer: true, limit: .max) || pair.step(towardsServer: false, limit: .max) {}
+            }
+        }
+        #expect(memory.heldPageCount == 100)
+        exchange(1, pairs)
+        #expect(memory.trimPages() == 100)
+        #expect(memory.trimPages() == 0, "there is nothing left to give")
+        exchange(2, Array(pairs.prefix(30)))
+        // A stream that is open has an entry in its table.
+        for pair in pairs.prefix(10) {
+            pair.send(3)
+            for _ in 0..<10 { _ = pair.step(towardsServer: true, limit: .max) }
+        }
+        let open = pairs.count { $0.server.openStreamCount > 0 }
+        #expect(open == 10)
+        #expect(memory.trimPages() == 20)
+        exchange(4, pairs)
+        for (number, pair) in pairs.enumerated() {
+            #expect(pair.answers[1] == pair.value(1) && pair.answers[4] == pair.value(4))
+            #expect(number >= 30 || pair.answers[2] == pair.value(2))
+            #expect(number >= 10 || pair.answers[3] == pair.value(3))
+        }
+    }
+
+    @Test("Pages of sessions that are gone serve the next")
+    func pagesAgain() {
+        let memory = HTTP2Memory()
+        for _ in 0..<5 {
+            var sessions = (0..<200).map { _ in HTTP2Session(role: .server, limits: SessionLimits(), memory: memory) }
+            #expect(memory.heldPageCount == 200)
+            sessions.removeLast(150)
+            #expect(memory.heldPageCount == 50)
+            sessions.removeAll()
+            #expect(memory.heldPageCount == 0)
+        }
+    }
+
     @Test("A session outlives the owner of its memory, and sessions outlive one another")
     func lifetimes() {
         var first: HTTP2Session?

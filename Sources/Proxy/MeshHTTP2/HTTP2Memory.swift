@@ -104,6 +104,14 @@ import NIOCore
 
     // MARK: nghttp2's own memory
 
+    /// Pages that sessions hold, one for each.
+    public var heldPageCount: Int { unsafe allocator.pointee.pages.pointee.heldCount }
+
+    /// Gives the kernel those which are all zero, as they are while their sessions have no stream.
+    /// - Returns: how many it got.
+    @discardableResult
+    public func trimPages() -> Int { unsafe allocator.pointee.pages.pointee.trim() }
+
     /// Runs `body` with the allocator for one new session.
     ///  A server session's frame buffer (16 KiB, of which a header takes a few bytes) is the same one for all:
     /// nghttp2 fills it and hands it out within one call of `mem_send`, and `produce` copies before the next, so

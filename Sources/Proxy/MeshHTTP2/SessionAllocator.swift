@@ -16,6 +16,8 @@ import Glibc
     private static let frameBytesMin = 16_384
 
     private let heads: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// Tables of streams, which are a page each.
+    let pages: UnsafeMutablePointer<ZeroedPages>
     private var pooledBytes = 0
     private var frame: UnsafeMutableRawPointer?
     private var frameByteCount = 0
@@ -25,6 +27,8 @@ import Glibc
     init() {
         unsafe heads = .allocate(capacity: Self.classCount)
         unsafe heads.initialize(repeating: nil, count: Self.classCount)
+        unsafe pages = .allocate(capacity: 1)
+        unsafe pages.initialize(to: ZeroedPages())
     }
 
     /// Frees what waits here and the frame buffer, once no session is left.
@@ -37,6 +41,9 @@ import Glibc
             }
         }
         unsafe heads.deallocate()
+        unsafe pages.pointee.deallocate()
+        unsafe pages.deinitialize(count: 1)
+        unsafe pages.deallocate()
         unsafe Glibc.free(frame)
     }
 
@@ -60,6 +67,9 @@ import Glibc
         _ count: Int, _ size: Int, _ context: UnsafeMutableRawPointer?
     ) -> UnsafeMutableRawPointer? {
         let (total, isOverflow) = count.multipliedReportingOverflow(by: size)
+        if unsafe total == ZeroedPages.pageBytes, let this = unsafe address(context), let page = unsafe this.pointee.pages.pointee.take() {
+            return unsafe page
+        }
         guard !isOverflow, unsafe total <= blockBytes(classCount - 1) else { return unsafe Glibc.calloc(count, size) }
         guard let block = unsafe allocate(total, context) else { return nil }
         unsafe memset(block, 0, total)
@@ -69,6 +79,7 @@ import Glibc
     static func free(_ pointer: UnsafeMutableRawPointer?, _ context: UnsafeMutableRawPointer?) {
         guard let pointer = unsafe pointer, let this = unsafe address(context) else { return unsafe Glibc.free(pointer) }
         guard unsafe pointer != this.pointee.frame else { return }
+        if unsafe this.pointee.pages.pointee.owns(pointer) { return unsafe this.pointee.pages.pointee.giveBack(pointer) }
         let index = unsafe (mesh_usable_size(pointer) - 8) >> 4
         guard index > 0, unsafe index < classCount, unsafe this.pointee.pooledBytes < pooledBytesMax else {
             return unsafe Glibc.free(pointer)
@@ -82,12 +93,13 @@ import Glibc
         _ pointer: UnsafeMutableRawPointer?, _ size: Int, _ context: UnsafeMutableRawPointer?
     ) -> UnsafeMutableRawPointer? {
         guard let pointer = unsafe pointer else { return unsafe lendFrame(size, context) ?? allocate(size, context) }
-        guard let this = unsafe address(context), unsafe pointer == this.pointee.frame else {
-            return unsafe Glibc.realloc(pointer, size)
-        }
-        // The shared buffer never moves: growing it gives the session one of its own.
+        guard let this = unsafe address(context) else { return unsafe Glibc.realloc(pointer, size) }
+        let isPage = unsafe this.pointee.pages.pointee.owns(pointer)
+        guard unsafe isPage || pointer == this.pointee.frame else { return unsafe Glibc.realloc(pointer, size) }
+        // Neither can grow where it is: the session gets a block of the C library's.
         guard let own = unsafe Glibc.malloc(size) else { return nil }
-        unsafe own.copyMemory(from: pointer, byteCount: min(size, this.pointee.frameByteCount))
+        unsafe own.copyMemory(from: pointer, byteCount: min(size, isPage ? ZeroedPages.pageBytes : this.pointee.frameByteCount))
+        if isPage { unsafe this.pointee.pages.pointee.giveBack(pointer) }
         return unsafe own
     }
 

@@ -16,7 +16,7 @@ extension HTTP2ServerHandler {
         count(slot, failedAs: code.description, blamesEndpoint: false)
         settle(slot)
         tapReset(slot, code)
-        streams[slot].reset()
+        if let copy = streams[slot].reset() { drain.requestCopies.giveBack(copy) }
     }
 
     /// Records that the request which was counted did not complete; nothing if its outcome is known.

@@ -42,7 +42,7 @@ extension HTTP2ServerHandler {
 
     private func requestCopy(_ slot: StreamSlot) -> RequestCopy {
         if let known = streams[slot].copy { return known }
-        let made = RequestCopy(in: drain.replays)
+        let made = drain.requestCopies.take()
         streams[slot].copy = made
         return made
     }

@@ -62,19 +62,21 @@ struct HTTP2ServerStream {
     /// Made when the slot's first carried request goes to the application, and kept for the next.
     var restorer: HTTP1Restorer?
 
-    mutating func reset() {
+    /// Makes the slot ready for its next stream.
+    ///
+    /// - Returns: the copy of the request, which its event loop lent.
+    mutating func reset() -> RequestCopy? {
         access?.finish()
-        // `copy` moves out and back in: that costs no reference counting.
+        // Both move out: that costs no reference counting.
         var copy: RequestCopy?
         swap(&copy, &self.copy)
-        copy?.drop()
-        let generation = self.generation
         var restorer: HTTP1Restorer?
         swap(&restorer, &self.restorer)
+        let generation = self.generation
         self = HTTP2ServerStream()
         self.generation = generation &+ 1
-        swap(&copy, &self.copy)
         swap(&restorer, &self.restorer)
+        return copy
     }
 }
 

@@ -3,13 +3,13 @@ import NIOCore
 
 /// What it takes to send a request (again): its head, and its body as long as that is short.
 ///  Held while discovery has no answer, and until the response begins, because an endpoint may refuse a
-/// stream that is safe to send to a new connection. One per stream slot, reused.
+/// stream that is safe to send to a new connection. Lent by the event loop for the life of a stream.
 final class RequestCopy {
     /// Body kept for sending again, in bytes. A longer body is sent once; if it was refused then, so is the
     /// client.
     static let replayBytesMax = 4_096
 
-    /// Grows to what the slot's requests need: with 8,000 requests in flight, every byte here is 8 KB.
+    /// Grows to what requests need: with 8,000 requests in flight, every byte here is 8 KB.
     let headers = HTTP2Headers(byteCapacity: 0, fieldCapacity: 0)
     private(set) var block: HeaderBlock
     private(set) var body = ByteBuffer()
@@ -102,6 +102,30 @@ final class RequestCopy {
         requiredIdentity = nil
         isComplete = true
         giveBackRoom()
+        // An empty buffer has no storage; clearing it would allocate some.
+        guard body.storageCapacity > 0 else { return }
         if body.storageCapacity > 2 * Self.replayBytesMax { body = ByteBuffer() } else { body.clear() }
+    }
+}
+
+/// Copies that no stream has at the moment, of all connections of one event loop: what was used last is warm, and a
+/// quiet connection keeps none.
+final class RequestCopies {
+    /// Copies that wait here; a burst's are freed.
+    private static let waitingMax = 256
+
+    private let replays: ReplayBudget
+    private var waiting: ContiguousArray<RequestCopy> = []
+
+    /// - Parameter replays: where there is room for bodies.
+    init(replays: ReplayBudget) { self.replays = replays }
+
+    /// A copy to begin anew.
+    func take() -> RequestCopy { waiting.popLast() ?? RequestCopy(in: replays) }
+
+    /// Takes back a copy whose stream is gone.
+    func giveBack(_ copy: RequestCopy) {
+        copy.drop()
+        if waiting.count < Self.waitingMax { waiting.append(copy) }
     }
 }

@@ -22,10 +22,17 @@ package final class DrainState {
     package let http2Memory = HTTP2Memory()
     /// What these connections may keep of their requests, together.
     package let replays: ReplayBudget
+    let requestCopies: RequestCopies
+    private var isTrimDue = false
+
+    /// How often the memory of quiet HTTP/2 connections is given back, while there are more than a few of them.
+    private static let trimInterval = TimeAmount.seconds(2)
+    private static let trimmedPagesMin = 32
 
     package init(loop: any EventLoop, replays: ReplayBudget = ReplayBudget()) {
         self.loop = loop
         self.replays = replays
+        requestCopies = RequestCopies(replays: replays)
     }
 
     /// How many accepted connections are open.
@@ -35,6 +42,17 @@ package final class DrainState {
     package func add(_ connection: any DrainableConnection) {
         connections[ObjectIdentifier(connection)] = connection
         if isDraining { connection.beginDrain() }
+        trimLater()
+    }
+
+    private func trimLater() {
+        guard !isTrimDue, http2Memory.heldPageCount >= Self.trimmedPagesMin else { return }
+        isTrimDue = true
+        loop.assumeIsolated().scheduleTask(in: Self.trimInterval) { [weak self] in
+            self?.isTrimDue = false
+            self?.http2Memory.trimPages()
+            self?.trimLater()
+        }
     }
 
     /// Forgets a closed connection, from `channelInactive` or `handlerRemoved`. Unknown ones are ignored.
