@@ -141,8 +141,8 @@ struct SharedMemoryTests {
         }
         #expect(memory.heldPageCount == 100)
         exchange(1, pairs)
-        #expect(memory.trimPages() == 100)
-        #expect(memory.trimPages() == 0, "there is nothing left to give")
+        #expect(memory.trimPages() == (100, true))
+        #expect(memory.trimPages() == (0, true), "there is nothing left to give")
         exchange(2, Array(pairs.prefix(30)))
         // A stream that is open has an entry in its table.
         for pair in pairs.prefix(10) {
@@ -151,13 +151,32 @@ struct SharedMemoryTests {
         }
         let open = pairs.count { $0.server.openStreamCount > 0 }
         #expect(open == 10)
-        #expect(memory.trimPages() == 20)
+        #expect(memory.trimPages() == (20, true))
         exchange(4, pairs)
         for (number, pair) in pairs.enumerated() {
             #expect(pair.answers[1] == pair.value(1) && pair.answers[4] == pair.value(4))
             #expect(number >= 30 || pair.answers[2] == pair.value(2))
             #expect(number >= 10 || pair.answers[3] == pair.value(3))
         }
+    }
+
+    @Test("With many connections a round has parts, none of which takes long")
+    func partsOfARound() {
+        let memory = HTTP2Memory()
+        let sessions = (0..<2_100).map { _ in HTTP2Session(role: .server, limits: SessionLimits(), memory: memory) }
+        for session in sessions {
+            session.receive(ByteBuffer(bytes: Frame.preface + Frame.settings + Frame.headers(1)), nowNanoseconds: 1)
+            while let event = session.nextEvent() {
+                if case .head(let slot, _, _) = event { session.reset(slot, .cancel) }
+            }
+            _ = session.produce { _ in }
+            while session.nextEvent() != nil {}
+            #expect(session.openStreamCount == 0)
+        }
+        let first = memory.trimPages()
+        #expect(!first.isWhole && first.pageCount == 2_048)
+        #expect(memory.trimPages() == (2_100 - 2_048, true))
+        #expect(memory.trimPages() == (0, false))
     }
 
     @Test("Pages of sessions that are gone serve the next")

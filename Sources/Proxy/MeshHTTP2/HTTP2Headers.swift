@@ -38,6 +38,9 @@ public struct HeaderBlock: Sendable, Equatable {
     /// Forgets every list and keeps the memory.
     public func removeAll() { unsafe storage.pointee.removeAll() }
 
+    /// What the arena takes of memory, in bytes.
+    public var memoryByteCount: Int { unsafe storage.pointee.memoryByteCount }
+
     /// Adds one list; names are lower case, pseudo headers come first. `neverIndexed` lists the values that
     /// must not enter the peer's HPACK table.
     public func append(_ fields: [(name: String, value: String)]) -> HeaderBlock {

@@ -32,6 +32,9 @@ struct HeaderField {
     /// Whether there is anything to lend.
     var ownsMemory: Bool { unsafe byteCapacity > 0 || fieldCapacity > 0 }
 
+    /// Bytes of both pieces.
+    var memoryByteCount: Int { unsafe byteCapacity + fieldCapacity * MemoryLayout<HeaderField>.stride }
+
     /// Frees both pieces; the owner calls it once.
     func deallocate() {
         unsafe bytes.deallocate()

@@ -67,7 +67,9 @@ import Glibc
         _ count: Int, _ size: Int, _ context: UnsafeMutableRawPointer?
     ) -> UnsafeMutableRawPointer? {
         let (total, isOverflow) = count.multipliedReportingOverflow(by: size)
-        if unsafe total == ZeroedPages.pageBytes, let this = unsafe address(context), let page = unsafe this.pointee.pages.pointee.take() {
+        if unsafe !isOverflow && total == ZeroedPages.pageBytes, let this = unsafe address(context),
+            let page = unsafe this.pointee.pages.pointee.take()
+        {
             return unsafe page
         }
         guard !isOverflow, unsafe total <= blockBytes(classCount - 1) else { return unsafe Glibc.calloc(count, size) }

@@ -7,8 +7,9 @@ import Glibc
 ///  A page whose bytes are all zero can go back to the kernel at any time, which makes a zeroed one when it is touched
 /// again: its owner, whoever that is, cannot tell. So nothing here depends on what the blocks are used for.
 @unsafe struct ZeroedPages {
-    /// Where pages are larger, the kernel refuses what is asked here, and nothing is given back.
     static let pageBytes = 4_096
+    /// Where the kernel's pages are larger, giving one back would empty its neighbours' too: there are none here then.
+    private static let isKernelPage = sysconf(Int32(_SC_PAGESIZE)) == pageBytes
     private static let slabPages = 64
     private static let slabBytes = slabPages * pageBytes
 
@@ -20,6 +21,8 @@ import Glibc
     private var unusedCount = 0
     /// Blocks that somebody has.
     private(set) var heldCount = 0
+    /// Where `trim` goes on.
+    private var nextSlab = 0
 
     /// A zeroed page; nil when the kernel gives none.
     mutating func take() -> UnsafeMutableRawPointer? {
@@ -35,6 +38,7 @@ import Glibc
     }
 
     private mutating func map() -> Bool {
+        guard unsafe Self.isKernelPage else { return false }
         let slab = unsafe mmap(nil, Self.slabBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let slab = unsafe slab, unsafe slab != MAP_FAILED else { return false }
         // A huge page would hold what single pages give back.
@@ -57,22 +61,33 @@ import Glibc
         unsafe heldCount -= 1
     }
 
-    /// Lets the kernel have every page that holds nothing but zeros.
-    /// - Returns: how many were resident, and are not any more.
-    func trim() -> Int {
+    /// Lets the kernel have the pages that hold nothing but zeros, of the next few slabs.
+    /// - Parameter slabsMax: bounds the work: each has 64 pages to look at, which takes some 5 µs.
+    /// - Returns: how many pages were resident, and are not any more; whether the last slab was reached.
+    mutating func trim(slabsMax: Int) -> (pageCount: Int, isWhole: Bool) {
         var count = 0
-        for index in unsafe slabs.indices { unsafe count += trim(slabs[index]) }
-        return count
+        let end = unsafe min(nextSlab + slabsMax, slabs.count)
+        for index in unsafe nextSlab..<max(end, nextSlab) { unsafe count += trim(slabs[index]) }
+        let isWhole = unsafe end >= slabs.count
+        unsafe nextSlab = isWhole ? 0 : end
+        return (count, isWhole)
     }
 
     private func trim(_ slab: UnsafeMutableRawPointer) -> Int {
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.slabPages) { residency in
             guard let first = residency.baseAddress, unsafe mincore(slab, Self.slabBytes, first) == 0 else { return 0 }
             var count = 0
-            for index in unsafe 0..<Self.slabPages where unsafe residency[index] & 1 != 0 {
-                let page = unsafe slab + index * Self.pageBytes
-                guard unsafe Self.isZero(page), unsafe madvise(page, Self.pageBytes, MADV_DONTNEED) == 0 else { continue }
-                count += 1
+            var run = 0..<0
+            for index in unsafe 0...Self.slabPages {
+                let isGiven = unsafe index < Self.slabPages && residency[index] & 1 != 0 && Self.isZero(slab + index * Self.pageBytes)
+                if isGiven {
+                    run = run.isEmpty ? index..<index + 1 : run.lowerBound..<index + 1
+                } else if !run.isEmpty {
+                    // Neighbours in one call: each makes every thread forget what it knows of the pages.
+                    let start = unsafe slab + run.lowerBound * Self.pageBytes
+                    if unsafe madvise(start, run.count * Self.pageBytes, MADV_DONTNEED) == 0 { count += run.count }
+                    run = 0..<0
+                }
             }
             return count
         }

@@ -111,8 +111,9 @@ final class RequestCopy {
 /// Copies that no stream has at the moment, of all connections of one event loop: what was used last is warm, and a
 /// quiet connection keeps none.
 final class RequestCopies {
-    /// Copies that wait here; a burst's are freed.
+    /// Copies that wait here; a burst's are freed, and those of long heads.
     private static let waitingMax = 256
+    private static let waitingBytesMax = 4_096
 
     private let replays: ReplayBudget
     private var waiting: ContiguousArray<RequestCopy> = []
@@ -126,6 +127,7 @@ final class RequestCopies {
     /// Takes back a copy whose stream is gone.
     func giveBack(_ copy: RequestCopy) {
         copy.drop()
-        if waiting.count < Self.waitingMax { waiting.append(copy) }
+        guard waiting.count < Self.waitingMax, copy.headers.memoryByteCount <= Self.waitingBytesMax else { return }
+        waiting.append(copy)
     }
 }

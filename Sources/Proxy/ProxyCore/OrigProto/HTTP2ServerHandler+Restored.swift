@@ -19,11 +19,14 @@ extension HTTP2ServerHandler {
         streams[slot].upstream = restorer
         streams[slot].upstreamSlot = slot
         streams[slot].upstreamID = 0
+        let generation = streams[slot].generation
         guard restorer.begin(self, slot, copy, as: origin, to: endpoint) else {
             streams[slot].upstreamSlot = -1
             return fail(
                 slot, with: ProxyError(.malformedRequest, "the request cannot be HTTP/1"), label: "unclassified")
         }
+        // An endpoint that cannot be connected to may have ended the stream: the copy is another's then.
+        guard streams[slot].generation == generation else { return }
         // What came while discovery had no answer.
         if copy.body.readableBytes > 0 { restorer.sendBody(copy.body, on: slot) }
         if copy.isEnd, restorer.isRequestOpen { restorer.finish(slot) }

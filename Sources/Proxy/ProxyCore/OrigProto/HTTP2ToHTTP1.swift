@@ -45,7 +45,8 @@ extension ByteBuffer {
     }
 
     /// Whether the application would serve the host that the proxies routed to and counted: a target without a host has
-    /// the one of its field. nghttp2 refuses a second field. Source: RFC 9112 section 3.2, RFC 9113 section 8.3.1.
+    /// the one of its field. One with a host is passed on with whatever field it came with, which servers must ignore then.
+    /// nghttp2 refuses a second field. Source: RFC 9112 section 3.2, RFC 9113 section 8.3.1.
     private static func hasOneHost(_ block: HeaderBlock, of headers: HTTP2Headers, as origin: OrigProto) -> Bool {
         guard !origin.isAbsoluteForm else { return true }
         return headers.withValue(of: .host, in: block) { host in

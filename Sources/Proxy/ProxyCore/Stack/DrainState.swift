@@ -27,6 +27,8 @@ package final class DrainState {
 
     /// How often the memory of quiet HTTP/2 connections is given back, while there are more than a few of them.
     private static let trimInterval = TimeAmount.seconds(2)
+    /// Between two parts of one round: nothing waits for long, however many connections there are.
+    private static let trimPause = TimeAmount.milliseconds(100)
     private static let trimmedPagesMin = 32
 
     package init(loop: any EventLoop, replays: ReplayBudget = ReplayBudget()) {
@@ -42,16 +44,16 @@ package final class DrainState {
     package func add(_ connection: any DrainableConnection) {
         connections[ObjectIdentifier(connection)] = connection
         if isDraining { connection.beginDrain() }
-        trimLater()
+        trimLater(in: Self.trimInterval)
     }
 
-    private func trimLater() {
+    private func trimLater(in delay: TimeAmount) {
         guard !isTrimDue, http2Memory.heldPageCount >= Self.trimmedPagesMin else { return }
         isTrimDue = true
-        loop.assumeIsolated().scheduleTask(in: Self.trimInterval) { [weak self] in
-            self?.isTrimDue = false
-            self?.http2Memory.trimPages()
-            self?.trimLater()
+        loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
+            guard let self else { return }
+            isTrimDue = false
+            trimLater(in: http2Memory.trimPages().isWhole ? Self.trimInterval : Self.trimPause)
         }
     }
 

@@ -151,18 +151,30 @@ package struct StoreBackend: MetricsBackend {
         _ family: KeyFamily, _ window: StatWindow, keepsPods: Bool,
         groupedBy group: @Sendable @escaping (RollupKey) -> Group?
     ) async throws -> [Group: TrafficStats] {
-        try await rollups(family, window, keepsPods: keepsPods, groupedBy: group)
-            .mapValues(TrafficStats.init).filter(\.value.isActive)
+        let sums = try await sums(family, window, keepsPods: keepsPods, groupedBy: group)
+        var totals = [Group: TrafficStats](minimumCapacity: sums.count)
+        for (group, rollup) in sums {
+            let stats = TrafficStats(window.fitted(rollup))
+            if stats.isActive { totals[group] = stats }
+        }
+        return totals
     }
 
     func rollups<Group: Hashable & Sendable>(
         _ family: KeyFamily, _ window: StatWindow, keepsPods: Bool,
         groupedBy group: @Sendable @escaping (RollupKey) -> Group?
     ) async throws -> [Group: Rollup] {
+        try await sums(family, window, keepsPods: keepsPods, groupedBy: group).mapValues(window.fitted)
+    }
+
+    private func sums<Group: Hashable & Sendable>(
+        _ family: KeyFamily, _ window: StatWindow, keepsPods: Bool,
+        groupedBy group: @Sendable @escaping (RollupKey) -> Group?
+    ) async throws -> [Group: Rollup] {
         do {
             return try await store.totals(
                 family, in: window.readWindow, now: window.now, keepsPods: keepsPods, groupedBy: group
-            ).rollups.mapValues(window.fitted)
+            ).rollups
         } catch {
             throw BackendError("the rollup store cannot be read: \(error)")
         }

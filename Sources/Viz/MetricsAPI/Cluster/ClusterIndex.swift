@@ -90,16 +90,18 @@ package struct ClusterIndex: Sendable {
 
     /// The pods that count for an object: finished ones do not.
     package func pods(of kind: ResourceKind, namespace: String, name: String) -> [PodFacts] {
-        let indices: [Int]
+        podNumbers(of: kind, namespace: namespace, name: name).map { pods[$0] }
+    }
+
+    /// The same as positions in `pods`: to read a field of thousands is cheap, to copy all of each is not.
+    func podNumbers(of kind: ResourceKind, namespace: String, name: String) -> [Int] {
+        let numbers: [Int]
         switch kind {
-        case .namespace: indices = podsByNamespace[name] ?? []
-        case .pod:
-            indices =
-                podsByName[MeshKubernetes.ObjectKey(namespace: namespace, name: name)].map { [$0] } ?? []
-        default:
-            indices = podsByOwner[WorkloadKey(namespace: namespace, kind: kind.name, name: name)] ?? []
+        case .namespace: numbers = podsByNamespace[name] ?? []
+        case .pod: numbers = podsByName[MeshKubernetes.ObjectKey(namespace: namespace, name: name)].map { [$0] } ?? []
+        default: numbers = podsByOwner[WorkloadKey(namespace: namespace, kind: kind.name, name: name)] ?? []
         }
-        return indices.map { pods[$0] }.filter(\.isCounted)
+        return numbers.allSatisfy { pods[$0].isCounted } ? numbers : numbers.filter { pods[$0].isCounted }
     }
 
     /// One pod by name.
@@ -107,10 +109,13 @@ package struct ClusterIndex: Sendable {
         podsByName[MeshKubernetes.ObjectKey(namespace: namespace, name: name)].map { pods[$0] }
     }
 
-    /// Whether any pod exists whose traffic is counted under `workload`.
-    package func pods(of workload: WorkloadKey) -> [PodFacts] {
+    /// The pods whose traffic is counted under `workload`.
+    package func pods(of workload: WorkloadKey) -> [PodFacts] { podNumbers(of: workload).map { pods[$0] } }
+
+    /// The same as positions in `pods`.
+    func podNumbers(of workload: WorkloadKey) -> [Int] {
         guard let kind = ResourceKind(rawValue: workload.kind) else { return [] }
-        return pods(of: kind, namespace: workload.namespace, name: workload.name)
+        return podNumbers(of: kind, namespace: workload.namespace, name: workload.name)
     }
 
     private static func objects(_ list: [some KubernetesObject]) -> [Object] {

@@ -19,6 +19,10 @@ package struct PodFacts: Sendable, Equatable {
     /// Namespace of the control plane that injected it; empty when not meshed.
     package var controllerNamespace: String
     package var pod: Pod
+    /// The status column as kubectl prints it. Found once, as the next one: every table of pods asks.
+    package let statusText: String
+    /// Why containers are not ready: regular ones first, then init containers.
+    package let troubles: [ContainerTrouble]
 
     /// The name of the container port that proxies are found by.
     package static let adminPortName = "linkerd-admin"
@@ -43,6 +47,8 @@ package struct PodFacts: Sendable, Equatable {
         let hasProxy = adminPort != nil || containers.contains { $0.name == "linkerd-proxy" }
         controllerNamespace = hasProxy ? pod.metadata.labels?[Self.controllerNamespaceLabel] ?? "" : ""
         self.pod = pod
+        statusText = Self.statusText(pod, isTerminating: isTerminating, phase: phase)
+        troubles = Self.troubles(pod)
     }
 
     /// What its traffic is counted under: the root of its owners, or the pod itself.
@@ -70,8 +76,8 @@ package struct PodFacts: Sendable, Equatable {
         return template.replacing("$(_pod_sa)", with: serviceAccount).replacing("$(_pod_ns)", with: namespace)
     }
 
-    /// The status column as kubectl prints it: the phase, or why a container waits or ended.
-    package var statusText: String {
+    /// The phase, or why a container waits or ended.
+    private static func statusText(_ pod: Pod, isTerminating: Bool, phase: String) -> String {
         if isTerminating { return "Terminating" }
         if pod.status?.reason == "Evicted" { return "Evicted" }
         let inits = pod.status?.initContainerStatuses ?? []
@@ -100,8 +106,7 @@ package struct PodFacts: Sendable, Equatable {
         package let message: String
     }
 
-    /// Why containers are not ready: regular ones first, then init containers.
-    package var troubles: [ContainerTrouble] {
+    private static func troubles(_ pod: Pod) -> [ContainerTrouble] {
         let statuses = (pod.status?.containerStatuses ?? []) + (pod.status?.initContainerStatuses ?? [])
         return statuses.filter { $0.ready != true }.flatMap { status in
             var troubles: [ContainerTrouble] = []

@@ -24,6 +24,10 @@ struct ScrapeError: Error, CustomStringConvertible {
         self.description = description
     }
 
+    static func tooMany(_ count: Int) -> ScrapeError {
+        ScrapeError(.tooLarge, "too many large answers at once: this one had \(count) bytes so far")
+    }
+
     static func tooLarge(_ bytesMax: Int) -> ScrapeError {
         ScrapeError(.tooLarge, "the answer is larger than \(bytesMax >> 20) MiB")
     }
@@ -48,10 +52,11 @@ struct ScrapeClient: Sendable {
         var body: [UInt8]
         /// Whether it says that it is OpenMetrics, which ends with `# EOF`.
         var isOpenMetrics: Bool
+        /// Room for the body, to be held as long as it is.
+        let grant: ByteBudget.Grant
     }
 
     private let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
-    /// Bytes that answers in flight take together.
     private let budget = ByteBudget()
     /// Whether targets may compress. It saves nine tenths of the traffic inside the cluster, and costs each proxy
     /// more CPU than sending its text plainly; so it is for those who pay for traffic between zones.
@@ -64,12 +69,13 @@ struct ScrapeClient: Sendable {
     ///   - expected: Bytes to make room for at once.
     /// - Throws: `ScrapeError`; `CancellationError` when the task is cancelled.
     func scrape(_ ip: String, port: Int, expecting expected: Int) async throws -> Answer {
-        guard let address = try? SocketAddress(ipAddress: ip, port: port) else {
-            throw ScrapeError(.notConnected, "\(ip) is no IP address")
+        guard (1...65_535).contains(port), let address = try? SocketAddress(ipAddress: ip, port: port) else {
+            throw ScrapeError(.notConnected, "\(ip) port \(port) is no address")
         }
-        let response = try await ask(address, request(ip, port), expecting: expected)
-        return Answer(
-            body: response.isPacked ? try Self.unpack(response.body) : response.body, isOpenMetrics: response.isOpenMetrics)
+        let grant = ByteBudget.Grant(of: budget)
+        let response = try await ask(address, request(ip, port), expecting: expected, grant)
+        let body = response.isPacked ? try Self.unpack(response.body, grant) : response.body
+        return Answer(body: body, isOpenMetrics: response.isOpenMetrics, grant: grant)
     }
 
     private func request(_ ip: String, _ port: Int) -> HTTPRequestHead {
@@ -83,11 +89,10 @@ struct ScrapeClient: Sendable {
     }
 
     private func ask(
-        _ address: SocketAddress, _ request: HTTPRequestHead, expecting expected: Int
+        _ address: SocketAddress, _ request: HTTPRequestHead, expecting expected: Int, _ grant: ByteBudget.Grant
     ) async throws -> ScrapeExchange.Response {
         let loop = group.next()
         let promise = loop.makePromise(of: ScrapeExchange.Response.self)
-        let budget = budget
         let connected = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(Self.connectTimeout))
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
@@ -95,7 +100,7 @@ struct ScrapeClient: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
                     try channel.pipeline.syncOperations.addHandler(
-                        ScrapeExchange(request, expecting: expected, budget: budget, promise: promise))
+                        ScrapeExchange(request, expecting: expected, grant: grant, promise: promise))
                 }
             }
             .connect(to: address)
@@ -103,6 +108,7 @@ struct ScrapeClient: Sendable {
         let response = try await withTaskCancellationHandler {
             try await promise.futureResult.get()
         } onCancel: {
+            promise.fail(CancellationError())
             connected.whenSuccess { $0.close(promise: nil) }
         }
         // An answer without a length ends where its connection does, and we may be who closed it.
@@ -117,11 +123,12 @@ struct ScrapeClient: Sendable {
         return ScrapeError(.notConnected, "no connection: \(error)")
     }
 
-    private static func unpack(_ packed: [UInt8]) throws -> [UInt8] {
+    private static func unpack(_ packed: [UInt8], _ grant: ByteBudget.Grant) throws -> [UInt8] {
         do {
             let text = try Gzip.expand(ByteBuffer(bytes: packed), outputBytesMax: bodyBytesMax)
+            guard grant.extend(to: packed.count + text.readableBytes) else { throw ScrapeError.tooMany(text.readableBytes) }
             return Array(text.readableBytesView)
-        } catch {
+        } catch let error as CompressionError {
             switch error.kind {
             case .outputTooLarge: throw ScrapeError.tooLarge(bodyBytesMax)
             case .truncated: throw ScrapeError(.cutShort, "the gzip stream is cut short")
@@ -131,38 +138,44 @@ struct ScrapeClient: Sendable {
     }
 }
 
-/// Bounds what answers in flight take together. The first megabytes of each are free, so that large ones only ever
-/// stand in the way of large ones.
+/// Bounds what answers take together, until they are taken in. The first megabytes of each are free, so that large ones
+/// only ever stand in the way of large ones.
 final class ByteBudget: Sendable {
-    /// What one answer has taken.
-    struct Grant: Sendable {
-        fileprivate var bytes = 0
+    /// What one answer has taken; given back when nobody holds it any more.
+    final class Grant: Sendable {
+        private let budget: ByteBudget
+        private let bytes = Mutex(0)
+
+        init(of budget: ByteBudget) { self.budget = budget }
+
+        deinit { budget.giveBack(bytes.withLock { $0 }) }
+
+        /// Raises the grant to an answer's size; `false` when there is no room.
+        func extend(to size: Int) -> Bool {
+            guard size > ByteBudget.freeBytes else { return true }
+            return bytes.withLock { bytes in
+                let wanted = max(0, size - ByteBudget.freeBytes - bytes)
+                guard budget.take(wanted) else { return false }
+                bytes += wanted
+                return true
+            }
+        }
     }
 
     /// Bytes of an answer that need no grant; an ordinary proxy prints less.
-    static let freeBytes = 2 << 20
+    private static let freeBytes = 2 << 20
     /// Bytes beyond those, of all answers.
-    static let bytesMax = 64 << 20
+    private static let bytesMax = 64 << 20
 
     private let taken = Mutex(0)
 
-    /// Raises a grant to an answer's size; `false` when there is no room.
-    func extend(_ grant: inout Grant, to size: Int) -> Bool {
-        let wanted = max(0, size - Self.freeBytes) - grant.bytes
-        guard wanted > 0 else { return true }
-        let isGranted = taken.withLock { taken in
-            guard taken + wanted <= Self.bytesMax else { return false }
-            taken += wanted
+    private func take(_ count: Int) -> Bool {
+        taken.withLock { taken in
+            guard taken + count <= Self.bytesMax else { return false }
+            taken += count
             return true
         }
-        if isGranted { grant.bytes += wanted }
-        return isGranted
     }
 
-    /// Returns all that was granted.
-    func giveBack(_ grant: inout Grant) {
-        guard grant.bytes > 0 else { return }
-        taken.withLock { $0 -= grant.bytes }
-        grant.bytes = 0
-    }
+    private func giveBack(_ count: Int) { taken.withLock { $0 -= count } }
 }

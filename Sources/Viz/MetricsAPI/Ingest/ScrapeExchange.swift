@@ -22,20 +22,20 @@ final class ScrapeExchange: ChannelInboundHandler {
 
     private let request: HTTPRequestHead
     private let expected: Int
-    private let budget: ByteBudget
+    private let grant: ByteBudget.Grant
     private let promise: EventLoopPromise<Response>
     private var response = Response()
-    private var grant = ByteBudget.Grant()
     private var isFinished = false
     private var timer: Scheduled<Void>?
 
     /// - Parameters:
     ///   - expected: Bytes to make room for at once.
+    ///   - grant: Room for the answer.
     ///   - promise: The answer; always kept, at the latest when the connection closes.
-    init(_ request: HTTPRequestHead, expecting expected: Int, budget: ByteBudget, promise: EventLoopPromise<Response>) {
+    init(_ request: HTTPRequestHead, expecting expected: Int, grant: ByteBudget.Grant, promise: EventLoopPromise<Response>) {
         self.request = request
         self.expected = expected
-        self.budget = budget
+        self.grant = grant
         self.promise = promise
     }
 
@@ -99,9 +99,7 @@ final class ScrapeExchange: ChannelInboundHandler {
     private func take(_ bytes: ByteBuffer) throws(ScrapeError) {
         let size = response.body.count + bytes.readableBytes
         guard size <= response.bytesMax else { throw .tooLarge(response.bytesMax) }
-        guard size <= ByteBudget.freeBytes || budget.extend(&grant, to: size) else {
-            throw ScrapeError(.tooLarge, "too many large answers at once: this one had \(response.body.count) bytes so far")
-        }
+        guard grant.extend(to: size) else { throw .tooMany(response.body.count) }
         response.body.append(contentsOf: bytes.readableBytesView)
     }
 
@@ -112,7 +110,6 @@ final class ScrapeExchange: ChannelInboundHandler {
         isFinished = true
         timer?.cancel()
         response = Response()
-        budget.giveBack(&grant)
         promise.completeWith(result)
         context.close(promise: nil)
     }

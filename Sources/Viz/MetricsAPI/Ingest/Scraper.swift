@@ -82,7 +82,7 @@ package struct Scraper: Sendable {
             let answer = try await client.scrape(pod.ip, port: pod.adminPort ?? 0, expecting: expected)
             await ingestor.ingest(
                 answer.body, of: pod, at: at, needsEnd: answer.isOpenMetrics, milliseconds: elapsed())
-            return answer.body.count
+            return withExtendedLifetime(answer.grant) { answer.body.count }
         } catch {
             if Task.isCancelled { return nil }
             await ingestor.failed(pod, "\(error)", milliseconds: elapsed())

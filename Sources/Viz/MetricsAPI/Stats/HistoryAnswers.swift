@@ -118,7 +118,7 @@ package struct HistoryAnswers: Sendable {
             if let basic = Linkerd2_Viz_BasicStats(stats) { node.stats = basic }
             node.tcpStats = Linkerd2_Viz_TcpStats(stats)
         }
-        let counts = PodCounts(index.pods(of: key), controllerNamespace: index.controllerNamespace)
+        let counts = PodCounts(index.podNumbers(of: key), of: index)
         node.meshed = counts.meshed > 0
         node.meshedPodCount = counts.meshed
         node.runningPodCount = counts.running

@@ -152,17 +152,15 @@ package struct StatSummarizer: Sendable {
     }
 
     private func fillPods(_ row: inout Row, _ kind: ResourceKind, _ name: ObjectName) {
-        let pods = index.pods(of: kind, namespace: name.namespace, name: name.name)
-        let counts = PodCounts(pods, controllerNamespace: index.controllerNamespace)
+        let numbers = index.podNumbers(of: kind, namespace: name.namespace, name: name.name)
+        let counts = PodCounts(numbers, of: index)
         row.meshedPodCount = counts.meshed
         row.runningPodCount = counts.running
         row.failedPodCount = counts.failed
-        if kind == .pod { row.status = pods.first?.statusText ?? "" }
-        for pod in pods {
-            let troubles = pod.troubles
-            guard !troubles.isEmpty else { continue }
+        if kind == .pod { row.status = numbers.first.map { index.pods[$0].statusText } ?? "" }
+        for number in numbers where !index.pods[number].troubles.isEmpty {
             var errors = Linkerd2_Viz_PodErrors()
-            errors.errors = troubles.map { trouble in
+            errors.errors = index.pods[number].troubles.map { trouble in
                 var error = Linkerd2_Viz_PodErrors.PodError()
                 error.container.container = trouble.container
                 error.container.image = trouble.image
@@ -170,7 +168,7 @@ package struct StatSummarizer: Sendable {
                 error.container.message = trouble.message
                 return error
             }
-            row.errorsByPod[pod.name] = errors
+            row.errorsByPod[index.pods[number].name] = errors
         }
     }
 }
@@ -183,15 +181,15 @@ package struct PodCounts: Sendable, Equatable {
     package private(set) var running: UInt64 = 0
     package private(set) var failed: UInt64 = 0
 
-    /// Counts; `pods` has no finished ones.
-    package init(_ pods: [PodFacts], controllerNamespace: String) {
-        for pod in pods {
-            if pod.phase == "Failed" {
+    /// Counts pods of an index, given by their positions and without finished ones.
+    init(_ numbers: [Int], of index: ClusterIndex) {
+        for number in numbers {
+            if index.pods[number].phase == "Failed" {
                 failed += 1
                 continue
             }
             running += 1
-            if pod.controllerNamespace == controllerNamespace { meshed += 1 }
+            if index.pods[number].controllerNamespace == index.controllerNamespace { meshed += 1 }
         }
     }
 }
