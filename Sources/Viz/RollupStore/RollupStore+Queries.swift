@@ -52,8 +52,9 @@ extension RollupStore {
     }
 
     func groups<Group>(_ family: KeyFamily, _ group: (RollupKey) -> Group?) -> [Int: Group] {
-        var groups: [Int: Group] = [:]
-        for id in keys.ids(of: family) {
+        let ids = keys.ids(of: family)
+        var groups = [Int: Group](minimumCapacity: ids.count)
+        for id in ids {
             guard let key = keys.keys[id], let found = group(key) else { continue }
             groups[id] = found
         }
@@ -62,7 +63,8 @@ extension RollupStore {
 
     private func memoryTotals<Group: Hashable>(_ window: Window, _ groups: [Int: Group]) -> [Group: Rollup] {
         guard !window.isEmpty else { return [:] }
-        var sums: [Group: Rollup] = [:]
+        // Rollups are large: growing step by step would move each twice.
+        var sums = [Group: Rollup](minimumCapacity: groups.count)
         for (id, group) in groups where id < hot.count {
             var total = Rollup()
             if hot[id].accumulate(window, into: &total) { sums[group, default: Rollup()].combine(total) }
