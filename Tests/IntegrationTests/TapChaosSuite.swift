@@ -156,18 +156,11 @@ private struct FrontProxyFiles {
             try FileManager.default.copyItem(atPath: directory + "/" + name, toPath: folder + "/" + name)
         }
         let authority = try String(contentsOfFile: folder + "/front-proxy-ca.crt", encoding: .utf8)
-        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        try await openssl(["req", "-x509"] + curve + ["-days", "30", "-subj", "/CN=another-front-proxy-ca", "-keyout", "front-proxy-ca.key", "-out", "front-proxy-ca.crt"])
-        try await openssl(
-            ["req", "-x509"] + curve + [
-                "-days", "30", "-subj", "/CN=front-proxy-client", "-CA", "front-proxy-ca.crt", "-CAkey", "front-proxy-ca.key",
-                "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=clientAuth",
-                "-keyout", "front-proxy-client.key", "-out", "front-proxy-client.crt",
-            ])
+        let certificates = OwnCertificates(folder: directory)
+        try await certificates.make("front-proxy-ca", subject: "another-front-proxy-ca")
+        try await certificates.make(
+            "front-proxy-client", subject: "front-proxy-client", issuer: "front-proxy-ca",
+            extensions: ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"])
         return Old(folder: folder, authority: authority)
-    }
-
-    private func openssl(_ arguments: [String]) async throws {
-        try await Shell.check(["env", "-C", directory, "openssl"] + arguments, seconds: 30)
     }
 }

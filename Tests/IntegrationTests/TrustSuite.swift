@@ -3,7 +3,7 @@ import MeshModel
 import Testing
 
 extension ClusterSuites {
-    /// Last of all: the cluster goes on with the trust that this brings.
+    /// What runs after it goes on with the trust that this brings.
     @Suite("V. The mesh changes whom it trusts", .serialized) struct V_Trust {
         let cluster = Cluster.shared
         private static let webIdentity = "web.emojivoto.serviceaccount.identity.linkerd.cluster.local"
@@ -100,18 +100,11 @@ private struct OwnTrust {
     static func make() async throws -> OwnTrust {
         let folder = FileManager.default.temporaryDirectory.appending(path: "trust-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
-        func request(_ name: String, _ more: [String]) async throws {
-            try await Shell.check(
-                ["env", "-C", folder, "openssl", "req", "-x509"] + curve + ["-keyout", "\(name).key", "-out", "\(name).crt"] + more, seconds: 30)
-        }
-        try await request("anchor", ["-subj", "/CN=another-anchor", "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-        try await request(
-            "issuer",
-            [
-                "-subj", "/CN=" + issuerName, "-CA", "anchor.crt", "-CAkey", "anchor.key",
-                "-addext", "basicConstraints=critical,CA:TRUE,pathlen:0", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-            ])
+        let certificates = OwnCertificates(folder: folder)
+        let signs = "keyUsage=critical,keyCertSign,cRLSign"
+        try await certificates.make("anchor", subject: "another-anchor", extensions: [signs])
+        try await certificates.make(
+            "issuer", subject: issuerName, issuer: "anchor", extensions: ["basicConstraints=critical,CA:TRUE,pathlen:0", signs])
         return OwnTrust(folder: folder)
     }
 

@@ -84,8 +84,7 @@ public struct AdminServer: Sendable {
             try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
             let pipeline = channel.pipeline.syncOperations
             try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-            try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
-            try pipeline.addHandler(CloseWhenIdle())
+            try pipeline.closeWhenSilent(for: Self.idleMax)
             return try Connection(wrappingChannelSynchronously: channel)
         } serve: { connection in
             await serve(connection)
@@ -136,18 +135,5 @@ public struct AdminServer: Sendable {
             try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: response.body))))
         }
         try await outbound.write(.end(nil))
-    }
-}
-
-/// Closes a connection that has been silent for too long.
-final class CloseWhenIdle: ChannelInboundHandler {
-    typealias InboundIn = NIOAny
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent {
-            context.close(promise: nil)
-        } else {
-            context.fireUserInboundEventTriggered(event)
-        }
     }
 }

@@ -70,8 +70,7 @@ public final class WebhookServer: Sendable {
                 guard let context = certificate() else { throw ChannelError.operationUnsupported }
                 try pipeline.addHandler(NIOSSLServerHandler(context: context))
                 try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: true)
-                try pipeline.addHandler(IdleStateHandler(readTimeout: Self.idleMax))
-                try pipeline.addHandler(CloseWhenIdle())
+                try pipeline.closeWhenSilent(for: Self.idleMax)
                 return try Connection(wrappingChannelSynchronously: channel)
             } serve: { connection in
                 await self.serve(connection)

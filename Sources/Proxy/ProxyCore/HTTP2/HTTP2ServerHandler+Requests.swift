@@ -19,7 +19,8 @@ extension HTTP2ServerHandler {
         guard !headers.value(of: .method, in: block, equals: "CONNECT") else {
             return answer(slot, ProxyError(.malformedRequest, "CONNECT is not supported over HTTP/2"))
         }
-        let copy = requestCopy(slot)
+        let copy = drain.requestCopies.take()
+        streams[slot].copy = copy
         copy.begin(block, of: headers, isEnd: isEnd)
         // Only a proxy may say who the client is.
         if stack.direction == .inbound {
@@ -38,13 +39,6 @@ extension HTTP2ServerHandler {
         case .reject(let error): answer(slot, error)
         case .pending(let future): wait(slot, for: future)
         }
-    }
-
-    private func requestCopy(_ slot: StreamSlot) -> RequestCopy {
-        if let known = streams[slot].copy { return known }
-        let made = drain.requestCopies.take()
-        streams[slot].copy = made
-        return made
     }
 
     /// The name that the request goes to, as one string for as long as the bytes stay the same.

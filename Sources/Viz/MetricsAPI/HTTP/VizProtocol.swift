@@ -32,8 +32,7 @@ enum VizProtocol: Sendable {
     static func http1(_ channel: any Channel) throws -> NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart> {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-        try pipeline.addHandler(IdleStateHandler(readTimeout: idleMax))
-        try pipeline.addHandler(CloseWhenSilent())
+        try pipeline.closeWhenSilent(for: idleMax)
         let wrapped = try NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>(
             wrappingChannelSynchronously: channel)
         FirstBytesHandler<VizProtocol>.release(channel)
@@ -45,18 +44,5 @@ enum VizProtocol: Sendable {
         let wrapped = try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
         FirstBytesHandler<VizProtocol>.release(channel)
         return wrapped
-    }
-}
-
-/// Closes a connection that has been silent for too long.
-private final class CloseWhenSilent: ChannelInboundHandler {
-    typealias InboundIn = NIOAny
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent {
-            context.close(promise: nil)
-        } else {
-            context.fireUserInboundEventTriggered(event)
-        }
     }
 }

@@ -36,7 +36,7 @@ struct ScrapeError: Error, CustomStringConvertible {
 /// Asks one target once: bounded in time and bytes, whatever the target does.
 ///
 /// A connection a scrape: hundreds of idle ones, each with its buffers, would take more memory than cursors do. An HTTP
-/// client's pool, and its hop between threads for each piece of an answer, were a fifth of what a scrape cost.
+/// client's pool, and its hop between threads for each piece of an answer, were a quarter of what a scrape cost.
 struct ScrapeClient: Sendable {
     /// Largest answer, unpacked: a proxy with 50,000 series prints 20 MB.
     static let bodyBytesMax = 32 << 20
