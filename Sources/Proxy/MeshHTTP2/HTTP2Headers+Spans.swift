@@ -75,4 +75,20 @@ extension ByteBuffer {
         // SAFETY: the same bytes without their type; the call copies them.
         unsafe writeBytes(bytes.bytes)
     }
+
+    /// Writes `name: value` and the end of the line.
+    public mutating func writeFieldLine(_ name: Span<UInt8>, _ value: Span<UInt8>) {
+        let count = name.count + value.count + 4
+        // SAFETY: there is room for `count` bytes, and every one of them is written: the name's, the value's, and four.
+        unsafe writeWithUnsafeMutableBytes(minimumWritableBytes: count) { line in
+            unsafe name.withUnsafeBytes { unsafe line.copyMemory(from: $0) }
+            unsafe line[name.count] = UInt8(ascii: ":")
+            unsafe line[name.count + 1] = UInt8(ascii: " ")
+            let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: line[(name.count + 2)...])
+            unsafe value.withUnsafeBytes { unsafe rest.copyMemory(from: $0) }
+            unsafe line[count - 2] = UInt8(ascii: "\r")
+            unsafe line[count - 1] = UInt8(ascii: "\n")
+            return count
+        }
+    }
 }

@@ -13,8 +13,9 @@ package enum HTTP1Method: Sendable, Equatable {
     }
 }
 
-/// Parses one request head after another; keeps its buffers between them.
-package struct HTTP1RequestParser {
+/// Parses one request head after another; keeps its buffers between them. Not copied: a copy would count references to
+/// them for every request.
+package struct HTTP1RequestParser: ~Copyable {
     /// Method of the last parsed request.
     package private(set) var method: HTTP1Method = .other
     /// The method as it was spelt.

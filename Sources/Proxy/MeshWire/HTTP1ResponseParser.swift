@@ -1,7 +1,7 @@
 // The head of an HTTP/1 response, parsed in place. Offsets are relative to the first byte given.
 
-/// Parses one response head after another; keeps its buffers between them.
-package struct HTTP1ResponseParser {
+/// Parses one response head after another; keeps its buffers between them. Not copied, as `HTTP1RequestParser`.
+package struct HTTP1ResponseParser: ~Copyable {
     /// Status of the last parsed response, 100...999.
     package private(set) var status = 0
     /// Whether the response is HTTP/1.0.

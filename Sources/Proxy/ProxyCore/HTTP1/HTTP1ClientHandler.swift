@@ -21,6 +21,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     private(set) var isReused = false
     /// Whether a byte of the current response came.
     private(set) var hasResponseBytes = false
+    /// Whether more of the request may be written without queueing much.
+    private(set) var isWritable = true
 
     private var context: ChannelHandlerContext?
     private var exchange: (any HTTP1ResponseSink)?
@@ -58,9 +60,6 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Sends what was queued.
     @inline(__always)
     func flush() { context?.flush() }
-
-    /// Whether more of the request may be written without queueing much.
-    var isWritable: Bool { context?.channel.isWritable ?? false }
 
     /// Stops or resumes reading the response, for the sake of a slow client.
     func setReading(_ isReading: Bool) {
@@ -127,7 +126,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        exchange?.upstreamWritabilityChanged(context.channel.isWritable)
+        isWritable = context.channel.isWritable
+        exchange?.upstreamWritabilityChanged(isWritable)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -144,6 +144,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
+        isWritable = false
         guard phase != .detached else { return }
         endpoint.transport.closed(errno: errno)
         ended()

@@ -47,7 +47,7 @@ struct HTTP1Exchange {
     private var inFlight: InFlightLimit?
 
     /// A request was parsed.
-    mutating func start(_ parser: HTTP1RequestParser) {
+    mutating func start(_ parser: borrowing HTTP1RequestParser) {
         generation &+= 1
         method = parser.method
         isHTTP10 = parser.isHTTP10

@@ -23,7 +23,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
     /// Passes on the answer that ends HTTP on this connection: 101, or 2xx to CONNECT.
     func forwardSwitch(_ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser) {
         logAnswer(source, head)
-        exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
+        exchange.answered(status: head.status, fields: tapFields(source, 0..<head.headBytes))
         forward(source, head, bodyBytes: 0, additions: nil)
     }
 
@@ -32,7 +32,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
         _ source: ByteBuffer, _ head: borrowing HTTP1ResponseParser, bodyBytes: Int, isUntilClose: Bool
     ) {
         logAnswer(source, head)
-        exchange.answered(status: head.status, fields: tapFields(source, head.headBytes))
+        exchange.answered(status: head.status, fields: tapFields(source, 0..<head.headBytes))
         if isUntilClose || isDraining || head.endsClientConnection { exchange.closeAfterwards() }
         forward(source, head, bodyBytes: bodyBytes, additions: connectionField)
     }
@@ -45,13 +45,26 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
 
     /// Queues body bytes of the response.
     func write(_ buffer: ByteBuffer) {
+        writeGathered()
+        queue(buffer)
+    }
+
+    /// Queues what was gathered.
+    func writeGathered() {
+        if let bytes = gathered.take() { queue(bytes) }
+    }
+
+    private func queue(_ buffer: ByteBuffer) {
         guard let context else { return }
         transport.wrote(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
     }
 
     /// Sends what was queued.
-    func flush() { context?.flush() }
+    func flush() {
+        writeGathered()
+        context?.flush()
+    }
 
     /// The whole response was passed on.
     func responseEnded(from connection: HTTP1ClientHandler, isReusable: Bool) {
@@ -59,7 +72,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
         let keepsConnection = exchange.keepsConnection && isRequestDone && !isInputClosed
         exchange.completed()
         if isReusable, isRequestDone {
-            if let context, !context.channel.isWritable { connection.setReading(true) }
+            if !isClientWritable { connection.setReading(true) }
             connection.finish()
         } else {
             connection.close()
@@ -168,6 +181,7 @@ extension HTTP1ServerHandler: HTTP1ResponseSink {
     /// close, because closing with unread input would reset the connection and could destroy our last answer.
     func close(afterFlush mode: CloseMode) {
         guard let context, phase != .detached else { return }
+        writeGathered()
         phase = .closing
         input = ByteBuffer()
         updateReading()

@@ -28,9 +28,10 @@ extension HTTP1ServerHandler {
     }
 
     /// Header fields of a response's head, when a tap wants to see them.
-    func tapFields(_ source: ByteBuffer, _ headBytes: Int) -> TapFields? {
+    /// - Parameter range: where the head lies, from the first readable byte.
+    func tapFields(_ source: ByteBuffer, _ range: Range<Int>) -> TapFields? {
         guard let tap = exchange.tap, tap.wantsHeaders else { return nil }
-        return TapFields(head: source, from: 0, to: headBytes)
+        return TapFields(head: source, from: range.lowerBound, to: range.upperBound)
     }
 
     /// The scheme of an absolute target, and the path of any. CONNECT has neither.

@@ -46,6 +46,10 @@ package final class HTTP1ServerHandler: ConnectionServer {
     var body = HTTP1BodyReader(.none)
     var input = ByteBuffer()
     var emitter = HTTP1Emitter()
+    /// Pieces of a carried response.
+    var gathered = GatheredOutput()
+    /// Whether the client's socket takes more.
+    private(set) var isClientWritable = true
     var exchange = HTTP1Exchange()
     /// Made when the first exchange goes over HTTP/2.
     var carrier: HTTP1Carrier?
@@ -89,6 +93,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isClientWritable = context.channel.isWritable
         drain.add(self)
     }
 
@@ -112,8 +117,9 @@ package final class HTTP1ServerHandler: ConnectionServer {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        exchange.upstream?.setReading(context.channel.isWritable)
-        carrier?.clientWritabilityChanged(context.channel.isWritable)
+        isClientWritable = context.channel.isWritable
+        exchange.upstream?.setReading(isClientWritable)
+        carrier?.clientWritabilityChanged(isClientWritable)
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -328,7 +334,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
         } else {
             sendHead(over: connection)
         }
-        if let context, !context.channel.isWritable { connection.setReading(false) }
+        if !isClientWritable { connection.setReading(false) }
         if !isInRead { connection.flush() }
     }
 

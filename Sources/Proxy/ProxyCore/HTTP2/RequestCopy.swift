@@ -13,6 +13,8 @@ final class RequestCopy {
     let headers = HTTP2Headers(byteCapacity: 0, fieldCapacity: 0)
     private(set) var block: HeaderBlock
     private(set) var body = ByteBuffer()
+    /// Where the head of a carried request becomes HTTP/1's; the memory is used again.
+    var restoredHead = ByteBuffer()
     /// The copy still has everything that was received.
     private(set) var isComplete = true
     /// The name that it is routed by, for the first time and again: the header that carried it may be gone by then.
@@ -23,6 +25,9 @@ final class RequestCopy {
     private(set) var isBodiless = false
     /// Who the endpoint must be; `nil` when the request does not say.
     private(set) var requiredIdentity: String?
+
+    /// What the copy takes of memory for heads, in bytes.
+    var headMemoryByteCount: Int { headers.memoryByteCount + restoredHead.storageCapacity }
 
     private let replays: ReplayBudget
     /// Bytes of the body that there is room for in `replays`.
@@ -127,7 +132,7 @@ final class RequestCopies {
     /// Takes back a copy whose stream is gone.
     func giveBack(_ copy: RequestCopy) {
         copy.drop()
-        guard waiting.count < Self.waitingMax, copy.headers.memoryByteCount <= Self.waitingBytesMax else { return }
+        guard waiting.count < Self.waitingMax, copy.headMemoryByteCount <= Self.waitingBytesMax else { return }
         waiting.append(copy)
     }
 }

@@ -211,8 +211,8 @@ extension HTTP1Carrier: HTTP2ResponseSink {
         guard out.writeFields(block, of: headers, dropping: { $0 == .origProto }) else {
             return fail(Self.malformed)
         }
-        out.writeString("\r\n")
-        server.write(out)
+        out.writeStaticString("\r\n")
+        server.gather(out)
         upstream.flushAfterRead(server)
     }
 
@@ -238,18 +238,21 @@ extension HTTP1Carrier: HTTP2ResponseSink {
             responseFraming = .chunked
         }
         let isInformational = server.stack.emitsInformationalHeaders
-        var out = ByteBuffer()
-        out.reserveCapacity(256)
-        out.writeStatusLine(status, isHTTP10: isHTTP10)
-        let isWritten = out.writeFields(block, of: headers) { token in
+        server.gathered.begin()
+        let start = server.gathered.buffer.readableBytes
+        server.gathered.buffer.writeStatusLine(status, isHTTP10: isHTTP10)
+        let isWritten = server.gathered.buffer.writeFields(block, of: headers) { token in
             token == .origProto || token == .proxyConnection || (token == .proxyError && !isInformational)
         }
-        guard isWritten else { return fail(Self.malformed) }
+        guard isWritten else {
+            server.gathered.drop(from: start)
+            return fail(Self.malformed)
+        }
         dropCopy()
-        if hasResponseBody, !hasLength, isEnd { out.writeString("content-length: 0\r\n") }
-        if responseFraming == .chunked { out.writeString("transfer-encoding: chunked\r\n") }
+        if hasResponseBody, !hasLength, isEnd { server.gathered.buffer.writeStaticString("content-length: 0\r\n") }
+        if responseFraming == .chunked { server.gathered.buffer.writeStaticString("transfer-encoding: chunked\r\n") }
         let endsConnection = isUntilClose || headers.value(of: .proxyConnection, in: block, equals: "close")
-        server.forwardCarriedHead(out, status: status, endsConnection: endsConnection)
+        server.forwardCarriedHead(from: start, status: status, endsConnection: endsConnection)
         upstream.flushAfterRead(server)
         if isEnd { complete() }
     }
@@ -260,14 +263,11 @@ extension HTTP1Carrier: HTTP2ResponseSink {
         server.exchange.tap?.passed(byteCount: bytes.readableBytes)
         if hasResponseBody {
             if responseFraming == .chunked {
-                var out = ByteBuffer()
-                out.writeChunkHead(byteCount: bytes.readableBytes)
-                server.write(out)
-                server.write(bytes)
-                server.write(Self.lineEnd)
-            } else {
-                server.write(bytes)
+                server.gathered.begin()
+                server.gathered.buffer.writeChunkHead(byteCount: bytes.readableBytes)
             }
+            server.gather(bytes)
+            if responseFraming == .chunked { server.gather(Self.lineEnd) }
         }
         if server.isClientWritable { giveCredit() }
         upstream.flushAfterRead(server)
@@ -282,15 +282,15 @@ extension HTTP1Carrier: HTTP2ResponseSink {
                 $0 == .origProto || $0 == .contentLength || $0 == .host
             }
             guard isWritten else { return fail(Self.malformed) }
-            out.writeString("\r\n")
-            server.write(out)
+            out.writeStaticString("\r\n")
+            server.gather(out)
         }
         complete()
     }
 
     func responseEnd(stream: Int) {
         guard stream == number, let server else { return }
-        if responseFraming == .chunked { server.write(Self.lastChunk) }
+        if responseFraming == .chunked { server.gather(Self.lastChunk) }
         complete()
     }
 
@@ -313,13 +313,4 @@ extension HTTP1Carrier: HTTP2ResponseSink {
     private static let malformed = ProxyError(.upstreamMalformed, "malformed response from endpoint")
     private static let lineEnd = ByteBuffer(string: "\r\n")
     private static let lastChunk = ByteBuffer(string: "0\r\n\r\n")
-}
-
-extension ByteBuffer {
-    fileprivate mutating func writeStatusLine(_ status: Int, isHTTP10: Bool) {
-        writeString(isHTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ")
-        writeString("\(status) ")
-        writeString(ReasonPhrase.text(status))
-        writeInteger(UInt16(0x0D0A))
-    }
 }

@@ -46,12 +46,12 @@ final class HTTP1Restorer {
         _ server: HTTP2ServerHandler, _ slot: StreamSlot, _ copy: RequestCopy, as origin: OrigProto,
         to endpoint: EndpointHandle
     ) -> Bool {
-        var head = ByteBuffer()
-        head.reserveCapacity(512)
         let isEnd = copy.isBodiless
-        guard let framing = head.writeRequest(copy.block, of: copy.headers, as: origin, isEnd: isEnd) else {
-            return false
-        }
+        copy.restoredHead.clear(minimumCapacity: 512)
+        guard
+            let framing = copy.restoredHead.writeRequest(copy.block, of: copy.headers, as: origin, isEnd: isEnd)
+        else { return false }
+        let head = copy.restoredHead
         number += 1
         self.server = server
         self.slot = slot

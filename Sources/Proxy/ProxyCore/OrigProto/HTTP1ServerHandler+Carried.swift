@@ -42,22 +42,27 @@ extension HTTP1ServerHandler {
         }
     }
 
-    /// Whether the client's socket takes more.
-    var isClientWritable: Bool { context?.channel.isWritable ?? false }
-
     // MARK: Calls from the carrier
 
-    /// Passes on the head of the final response.
+    /// Passes on the head of the final response, which was gathered but for the connection's own field and the empty
+    /// line.
     /// - Parameters:
-    ///   - head: everything but the connection's own field and the empty line.
+    ///   - start: where the head begins among what was gathered, from the first readable byte.
     ///   - endsConnection: the client's connection closes behind the response.
-    func forwardCarriedHead(_ head: ByteBuffer, status: Int, endsConnection: Bool) {
-        exchange.answered(status: status, fields: tapFields(head, head.readableBytes))
+    func forwardCarriedHead(from start: Int, status: Int, endsConnection: Bool) {
+        let fields = tapFields(gathered.buffer, start..<gathered.buffer.readableBytes)
+        exchange.answered(status: status, fields: fields)
         if endsConnection || isDraining { exchange.closeAfterwards() }
-        var head = head
-        if var field = connectionField { head.writeBuffer(&field) }
-        head.writeString("\r\n")
-        write(head)
+        if let field = connectionField { gathered.buffer.writeImmutableBuffer(field) }
+        gathered.buffer.writeStaticString("\r\n")
+    }
+
+    /// Queues a piece of the response behind everything gathered.
+    func gather(_ piece: ByteBuffer) {
+        guard piece.readableBytes <= GatheredOutput.pieceBytesMax else { return write(piece) }
+        gathered.begin()
+        gathered.buffer.writeImmutableBuffer(piece)
+        if gathered.buffer.readableBytes > GatheredOutput.bytesMax { writeGathered() }
     }
 
     /// The whole response was passed on.

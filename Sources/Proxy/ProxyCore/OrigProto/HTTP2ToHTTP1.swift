@@ -84,7 +84,7 @@ extension ByteBuffer {
         } else {
             isValid = isValid && headers.value(of: .path, in: block, startsWith: "/")
         }
-        writeString(origin.isHTTP10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n")
+        writeStaticString(origin.isHTTP10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n")
         return isValid
     }
 
@@ -118,13 +118,11 @@ extension ByteBuffer {
             if isCookie, hasCookie { return }
             isValid = Self.isName(name) && Self.isValue(value)
             guard isValid else { return }
-            write(name)
-            writeInteger(UInt16(0x3A20))  // ": "
-            write(value)
-            if isCookie {
-                hasCookie = true
-                isValid = writeOtherCookies(block, of: headers)
-            }
+            writeFieldLine(name, value)
+            guard isCookie else { return }
+            hasCookie = true
+            moveWriterIndex(to: writerIndex - 2)
+            isValid = writeOtherCookies(block, of: headers)
             writeInteger(UInt16(0x0D0A))
         }
         return isValid
@@ -148,16 +146,30 @@ extension ByteBuffer {
     }
 
     private static func isName(_ bytes: Span<UInt8>) -> Bool {
-        for index in 0..<bytes.count where !ByteClass.isToken(bytes[index]) { return false }
+        for index in bytes.indices where !ByteClass.isToken(bytes[index]) { return false }
         return true
     }
 
     private static func isValue(_ bytes: Span<UInt8>) -> Bool {
-        for index in 0..<bytes.count where !ByteClass.isFieldValue(bytes[index]) { return false }
-        return true
+        // Without a way out in the middle, so that many bytes are looked at in one instruction.
+        var isValid = true
+        for index in bytes.indices { isValid = ByteClass.isFieldValue(bytes[index]) && isValid }
+        return isValid
     }
 
-    /// Writes one piece of a body as a chunk.
+    /// Writes the first line of a response.
+    mutating func writeStatusLine(_ status: Int, isHTTP10: Bool) {
+        if status == 200, !isHTTP10 {
+            writeStaticString("HTTP/1.1 200 OK\r\n")
+            return
+        }
+        writeStaticString(isHTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ")
+        writeString("\(status) ")
+        writeString(ReasonPhrase.text(status))
+        writeInteger(UInt16(0x0D0A))
+    }
+
+    /// Writes the line before one piece of a body.
     mutating func writeChunkHead(byteCount: Int) {
         writeString(String(byteCount, radix: 16))
         writeInteger(UInt16(0x0D0A))
@@ -165,7 +177,7 @@ extension ByteBuffer {
 }
 
 /// The words behind a status code, which HTTP/2 does not carry.
-enum ReasonPhrase {
+private enum ReasonPhrase {
     private static let known: [Int: String] = [
         100: "Continue", 102: "Processing", 103: "Early Hints", 200: "OK", 201: "Created", 202: "Accepted",
         203: "Non-Authoritative Information", 204: "No Content", 205: "Reset Content", 206: "Partial Content",
