@@ -5,7 +5,7 @@ import NIOCore
 extension HTTP1ServerHandler {
     /// Begins the entry of the parsed request, whose bytes are still at the front of the input.
     func beginAccessEntry() {
-        guard let source = stack.accessLog else { return }
+        guard let source = accessLog else { return }
         let received = input
         func text(_ range: Range<Int>) -> String {
             received.getString(at: received.readerIndex + range.lowerBound, length: range.count) ?? ""

@@ -61,6 +61,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     var linger: Scheduled<Void>?
     private(set) var authority = AuthorityMemo()
     private let taps: LoopTaps
+    let accessLog: AccessLogSource?
     /// Made when the first request is tapped.
     var tapSource: TapSource?
     private var errno: CInt = 0
@@ -76,6 +77,7 @@ package final class HTTP1ServerHandler: ConnectionServer {
     {
         self.stack = stack
         taps = stack.taps
+        accessLog = stack.accessLog
         self.transport = transport
         self.drain = drain
         headTimeout = limits.headTimeout

@@ -5,7 +5,7 @@ import NIOCore
 extension HTTP2ServerHandler {
     /// Begins the entry of a request.
     func beginAccessEntry(_ slot: StreamSlot, _ block: HeaderBlock, of headers: HTTP2Headers) {
-        guard let source = stack.accessLog else { return }
+        guard let source = accessLog else { return }
         var request = AccessLogRequest()
         request.client = remoteAddress?.unmapped.endpointText ?? ""
         request.clientID = source.clientID

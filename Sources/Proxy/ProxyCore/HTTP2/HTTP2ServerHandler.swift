@@ -101,6 +101,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
     var memoizedAuthority = ""
     let inFlight: InFlightLimit?
     let taps: LoopTaps
+    let accessLog: AccessLogSource?
     /// Made when the first request is tapped.
     var tapSource: TapSource?
     private let transport: TransportMetrics
@@ -123,6 +124,7 @@ package final class HTTP2ServerHandler: ConnectionServer {
         inFlight = stack.inFlight
         self.limits = limits
         taps = stack.taps
+        accessLog = stack.accessLog
         self.transport = transport
         self.drain = drain
         dropsProxyErrors = stack.direction == .outbound && !stack.emitsInformationalHeaders
