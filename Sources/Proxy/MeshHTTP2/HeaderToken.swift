@@ -1,3 +1,5 @@
+import Glibc
+
 /// The header names that a proxy looks at, found by length and bytes without a hash.
 ///
 /// Pseudo headers come first and in no particular order; everything the proxy does not care about is `other`.
@@ -49,9 +51,7 @@ public enum HeaderToken: UInt8, Sendable {
     static func classify(_ name: UnsafePointer<UInt8>, _ count: Int) -> HeaderToken {
         // SAFETY: `name` has `count` readable bytes; each comparison reads exactly that many.
         func spells(_ text: StaticString) -> Bool {
-            guard text.utf8CodeUnitCount == count else { return false }
-            for index in 0..<count where unsafe name[index] != text.utf8Start[index] { return false }
-            return true
+            unsafe text.utf8CodeUnitCount == count && memcmp(name, text.utf8Start, count) == 0
         }
         guard count > 1 else { return .other }
         switch (count, unsafe name[1]) {
@@ -71,37 +71,19 @@ public enum HeaderToken: UInt8, Sendable {
         case (12, 0x6F): return spells("content-type") ? .contentType : .other
         case (12, 0x72):
             return spells("grpc-message") ? .grpcMessage : spells("grpc-timeout") ? .volatile : .other
-        case (12, 0x2D), (11, 0x2D): return unsafe classifyTracing(name, count)
+        case (11, 0x2D): return spells("x-b3-spanid") ? .volatile : .other
+        case (12, 0x2D): return spells("x-request-id") || spells("x-b3-traceid") ? .volatile : .other
         case (14, 0x6F): return spells("content-length") ? .contentLength : .other
         case (14, 0x72): return spells("grpc-trace-bin") ? .volatile : .other
         case (16, 0x72): return spells("proxy-connection") ? .hop : .other
         case (17, 0x72): return spells("transfer-encoding") ? .hop : .other
-        case (13...20, 0x35): return unsafe classifyMesh(name, count)
+        case (13, 0x35): return spells("l5d-client-id") ? .clientID : .other
+        case (14, 0x35): return spells("l5d-orig-proto") ? .origProto : spells("l5d-require-id") ? .requireID : .other
+        case (15, 0x35): return spells("l5d-proxy-error") ? .proxyError : .other
+        case (16, 0x35): return spells("l5d-dst-override") ? .dstOverride : .other
+        case (17, 0x35): return spells("l5d-dst-canonical") ? .dstCanonical : .other
+        case (20, 0x35): return spells("l5d-proxy-connection") ? .proxyConnection : .other
         default: return .other
         }
-    }
-
-    private static func classifyMesh(_ name: UnsafePointer<UInt8>, _ count: Int) -> HeaderToken {
-        // SAFETY: as in `classify`.
-        let text = unsafe UnsafeBufferPointer(start: name, count: count)
-        if unsafe text.elementsEqual("l5d-orig-proto".utf8) { return .origProto }
-        if unsafe text.elementsEqual("l5d-client-id".utf8) { return .clientID }
-        if unsafe text.elementsEqual("l5d-require-id".utf8) { return .requireID }
-        if unsafe text.elementsEqual("l5d-proxy-error".utf8) { return .proxyError }
-        if unsafe text.elementsEqual("l5d-dst-override".utf8) { return .dstOverride }
-        if unsafe text.elementsEqual("l5d-dst-canonical".utf8) { return .dstCanonical }
-        if unsafe text.elementsEqual("l5d-proxy-connection".utf8) { return .proxyConnection }
-        return .other
-    }
-
-    private static func classifyTracing(_ name: UnsafePointer<UInt8>, _ count: Int) -> HeaderToken {
-        // SAFETY: as in `classify`.
-        let text = unsafe UnsafeBufferPointer(start: name, count: count)
-        if unsafe text.elementsEqual("x-request-id".utf8) || text.elementsEqual("x-b3-spanid".utf8)
-            || text.elementsEqual("x-b3-traceid".utf8)
-        {
-            return .volatile
-        }
-        return .other
     }
 }

@@ -23,6 +23,35 @@ package enum ByteClass {
     @inline(__always)
     package static func isFieldValue(_ byte: UInt8) -> Bool { (byte >= 0x20 && byte != 0x7F) || byte == 0x09 }
 
+    // Whole spans: code of other modules would make a call for every byte.
+
+    /// Whether all bytes may stand in a method or a field name, and there is one.
+    package static func isToken(_ bytes: Span<UInt8>) -> Bool {
+        for index in bytes.indices where !isToken(bytes[index]) { return false }
+        return !bytes.isEmpty
+    }
+
+    /// Whether all bytes may stand in a host with an optional port, and there is one.
+    package static func isHost(_ bytes: Span<UInt8>) -> Bool {
+        for index in bytes.indices where !isHost(bytes[index]) { return false }
+        return !bytes.isEmpty
+    }
+
+    /// Whether all bytes may stand in a request target, and there is one.
+    package static func isTarget(_ bytes: Span<UInt8>) -> Bool {
+        var isValid = true
+        for index in bytes.indices { isValid = isTarget(bytes[index]) && isValid }
+        return isValid && !bytes.isEmpty
+    }
+
+    /// Whether all bytes may stand in a field value. None may be there.
+    package static func isFieldValue(_ bytes: Span<UInt8>) -> Bool {
+        // Without a way out in the middle, so that many bytes are looked at in one instruction.
+        var isValid = true
+        for index in bytes.indices { isValid = isFieldValue(bytes[index]) && isValid }
+        return isValid
+    }
+
     /// Space or tab.
     @inline(__always)
     package static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }

@@ -58,11 +58,10 @@ extension ByteBuffer {
         _ block: HeaderBlock, of headers: HTTP2Headers, as origin: OrigProto
     ) -> Bool {
         var isValid = true
-        func put(_ token: HeaderToken, _ isAllowed: (UInt8) -> Bool) {
+        func put(_ token: HeaderToken, _ isAllowed: (Span<UInt8>) -> Bool) {
             let isWritten =
                 headers.withValue(of: token, in: block) { value in
-                    guard !value.isEmpty else { return false }
-                    for index in 0..<value.count where !isAllowed(value[index]) { return false }
+                    guard isAllowed(value) else { return false }
                     write(value)
                     return true
                 } ?? false
@@ -95,7 +94,7 @@ extension ByteBuffer {
         _ name: String, _ headers: HTTP2Headers, _ token: HeaderToken, _ block: HeaderBlock
     ) -> Bool {
         headers.withValue(of: token, in: block) { value in
-            guard Self.isValue(value) else { return false }
+            guard ByteClass.isFieldValue(value) else { return false }
             writeString("\(name): ")
             write(value)
             writeString("\r\n")
@@ -116,7 +115,7 @@ extension ByteBuffer {
             guard isValid, !name.isEmpty, name[0] != UInt8(ascii: ":"), token != .hop, !isDropped(token) else { return }
             let isCookie = name.count == 6 && name.spells("cookie")
             if isCookie, hasCookie { return }
-            isValid = Self.isName(name) && Self.isValue(value)
+            isValid = ByteClass.isToken(name) && ByteClass.isFieldValue(value)
             guard isValid else { return }
             writeFieldLine(name, value)
             guard isCookie else { return }
@@ -138,22 +137,10 @@ extension ByteBuffer {
                 isFirst = false
                 return
             }
-            isValid = isValid && Self.isValue(value)
+            isValid = isValid && ByteClass.isFieldValue(value)
             writeString("; ")
             write(value)
         }
-        return isValid
-    }
-
-    private static func isName(_ bytes: Span<UInt8>) -> Bool {
-        for index in bytes.indices where !ByteClass.isToken(bytes[index]) { return false }
-        return true
-    }
-
-    private static func isValue(_ bytes: Span<UInt8>) -> Bool {
-        // Without a way out in the middle, so that many bytes are looked at in one instruction.
-        var isValid = true
-        for index in bytes.indices { isValid = ByteClass.isFieldValue(bytes[index]) && isValid }
         return isValid
     }
 

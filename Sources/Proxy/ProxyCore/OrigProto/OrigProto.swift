@@ -62,13 +62,13 @@ extension Span<UInt8> {
     }
 
     /// Whether the bytes are `text` in any case; `text` is lower-case ASCII.
-    func spells(_ text: String) -> Bool {
-        guard count == text.utf8.count else { return false }
-        var offset = 0
-        for byte in text.utf8 {
+    func spells(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for offset in indices {
+            // SAFETY: a constant has as many bytes as it states.
+            let byte = unsafe text.utf8Start[offset]
             let own = self[offset]
             guard own == byte || (own >= 0x41 && own <= 0x5A && own | 0x20 == byte) else { return false }
-            offset += 1
         }
         return true
     }
