@@ -20,7 +20,8 @@ package struct VizCommand: AsyncParsableCommand {
         commandName: "viz", abstract: "Golden metrics of the mesh, from the terminal.",
         subcommands: [
             StatCommand.self, RoutesCommand.self, EdgesCommand.self, TapCommand.self, TopCommand.self, ListCommand.self,
-            CompareCommand.self, HistoryCommand.self, ExemplarsCommand.self, AllowScrapesCommand.self,
+            CompareCommand.self, HistoryCommand.self, ExemplarsCommand.self, VizCheckCommand.self,
+            AllowScrapesCommand.self,
         ])
 
     package init() {}

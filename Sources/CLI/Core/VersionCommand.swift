@@ -42,7 +42,7 @@ package struct VersionCommand: AsyncParsableCommand {
     }
 
     /// The version that the control plane's ConfigMap `linkerd-config` names.
-    private static func serverVersion(_ client: KubernetesClient?, namespace: String) async -> String? {
+    static func serverVersion(_ client: KubernetesClient?, namespace: String) async -> String? {
         // Any failure means the same to the user: no version can be had.
         guard let config = try? await client?.get(ConfigMap.self, namespace: namespace, name: "linkerd-config"),
             let values = config.data?["values"], let tree = try? Yams.load(yaml: values) as? [String: Any]

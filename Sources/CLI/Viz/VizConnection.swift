@@ -29,6 +29,26 @@ package struct VizConnection: Sendable {
 
     /// Opens the way, or says on standard error why there is none and ends with exit code 1.
     static func open(global: GlobalOptions, viz: VizOptions) async throws -> VizConnection {
+        do {
+            return try await reach(global: global, viz: viz)
+        } catch let error as ValidationError {
+            throw error
+        } catch {
+            let isUnreachable = error is ConfigurationError || (error as? KubernetesError)?.code == 0
+            Terminal.say("Cannot connect to \(isUnreachable ? "Kubernetes" : "Linkerd Viz"): \(error)")
+            Terminal.say("Validate the install with: linkerd viz check")
+            throw ExitCode(1)
+        }
+    }
+
+    /// No cluster can be asked, whatever runs in it.
+    private struct ConfigurationError: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Opens the way.
+    /// - Throws: why there is none.
+    static func reach(global: GlobalOptions, viz: VizOptions) async throws -> VizConnection {
         if let address = viz.apiAddr { return try direct(address) }
         let config: KubernetesConfig
         let client: KubernetesClient
@@ -36,7 +56,7 @@ package struct VizConnection: Sendable {
             config = try global.kubernetesConfig()
             client = try KubernetesClient(config: config, logger: global.logger)
         } catch {
-            throw failed("Cannot connect to Kubernetes: \(error)")
+            throw ConfigurationError(description: "\(error)")
         }
         do {
             let pod = try await metricsAPIPod(client, namespace: viz.vizNamespace)
@@ -44,16 +64,8 @@ package struct VizConnection: Sendable {
             return try await forward(config: config, pod: pod, logger: global.logger)
         } catch {
             await client.shutdown()
-            if let error = error as? ExitCode { throw error }
-            let isUnreachable = (error as? KubernetesError)?.code == 0
-            throw failed("Cannot connect to \(isUnreachable ? "Kubernetes" : "Linkerd Viz"): \(error)")
+            throw error
         }
-    }
-
-    private static func failed(_ line: String) -> ExitCode {
-        Terminal.say(line)
-        Terminal.say("Validate the install with: linkerd viz check")
-        return ExitCode(1)
     }
 
     private static func direct(_ address: String) throws -> VizConnection {
@@ -220,7 +232,7 @@ package struct VizConnection: Sendable {
     }
 
     /// Calls with a deadline; whatever fails becomes words for the user.
-    private func call<Answer: Sendable>(
+    func call<Answer: Sendable>(
         _ name: String,
         _ body: (GRPCClient<HTTP2ClientTransport.Posix>, CallOptions) async throws -> Answer
     ) async throws -> Answer {
