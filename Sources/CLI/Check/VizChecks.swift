@@ -98,7 +98,12 @@ actor VizChecks {
     // MARK: What they look at
 
     private func findNamespace() async throws {
-        let found = try await client.list(Namespace.self, labelSelector: "linkerd.io/extension=viz").items
+        let found: [Namespace]
+        do {
+            found = try await client.list(Namespace.self, labelSelector: "linkerd.io/extension=viz").items
+        } catch let error as KubernetesError where error.code == 0 {
+            throw HealthProblem("cannot connect to Kubernetes: \(error.message)")
+        }
         let names = found.compactMap(\.metadata.name)
         if let wanted = viz.vizNamespace {
             guard names.contains(wanted) else { throw HealthProblem("namespace \"\(wanted)\" has no label \"linkerd.io/extension: viz\"") }
