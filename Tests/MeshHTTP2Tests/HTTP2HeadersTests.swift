@@ -38,7 +38,8 @@ struct HTTP2HeadersTests {
         "Numbers are digits, nothing else",
         arguments: [
             ("200", 200), ("0", 0), ("", nil), ("-1", nil), ("+1", nil), ("2 ", nil),
-            ("9999999999999999999", nil),
+            ("9999999999999999999", nil), ("9223372036854775807", Int.max), ("9223372036854775808", nil),
+            ("01218772778324551463", 1_218_772_778_324_551_463), ("000000000000000000000000000005", 5),
         ])
     func numbers(text: String, number: Int?) {
         let arena = HTTP2Headers()

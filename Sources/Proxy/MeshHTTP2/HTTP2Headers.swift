@@ -134,17 +134,19 @@ extension HTTP2Headers {
         return true
     }
 
-    /// The field's value as a decimal number; nil when absent, empty, not digits alone, or more than 18 of
-    /// them.
+    /// The field's value as a decimal number; nil when absent, empty, not digits alone, or more than `Int.max`.
     public func number(of token: HeaderToken, in block: HeaderBlock) -> Int? {
         guard let index = find(token, block) else { return nil }
         let bytes = unsafe value(at: index)
-        guard !bytes.isEmpty, bytes.count <= 18 else { return nil }
+        guard !bytes.isEmpty else { return nil }
         var number = 0
         for index in 0..<bytes.count {
             let byte = unsafe bytes[index]
             guard byte >= 0x30, byte <= 0x39 else { return nil }
-            number = number * 10 + Int(byte - 0x30)
+            let (scaled, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isStillTooLarge) = scaled.addingReportingOverflow(Int(byte - 0x30))
+            guard !isTooLarge, !isStillTooLarge else { return nil }
+            number = sum
         }
         return number
     }
