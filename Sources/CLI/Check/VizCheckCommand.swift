@@ -30,6 +30,7 @@ package struct VizCheckCommand: AsyncParsableCommand {
         guard let wait = GoDuration.parse(wait), wait >= .zero else {
             throw ValidationError("--wait \(wait): expected a duration such as 30s or 5m")
         }
+        if let address = viz.apiAddr { _ = try VizConnection.direct(address) }
         let checks: VizChecks
         do {
             let client = try KubernetesClient(config: try global.kubernetesConfig(), logger: global.logger)

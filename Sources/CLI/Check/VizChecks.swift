@@ -120,6 +120,21 @@ actor VizChecks {
         connection = try await VizConnection.reach(global: global, viz: viz)
     }
 
+    /// Asks metrics-api. After a failure the next try looks for its pod anew: the one before may be gone.
+    private func ask<Answer: Sendable>(
+        _ question: @Sendable (VizConnection) async throws -> Answer
+    ) async throws -> Answer {
+        try await connect()
+        guard let connection else { throw HealthProblem("not connected") }
+        do {
+            return try await question(connection)
+        } catch {
+            await connection.close()
+            self.connection = nil
+            throw error
+        }
+    }
+
     private func expectRoles() async throws {
         let names = ["tap", "metrics-api", "tap-admin"].map { "linkerd-\(namespace)-\($0)" } + ["linkerd-tap-injector"]
         try await expect(names, in: "clusterroles", as: "missing ClusterRoles:")
@@ -191,8 +206,7 @@ actor VizChecks {
     }
 
     private func selfCheck() async throws -> [HealthCheck.Part] {
-        guard let connection else { throw HealthProblem("not connected") }
-        return try await connection.selfCheck().map { result in
+        try await ask { try await $0.selfCheck() }.map { result in
             HealthCheck.Part(
                 description: "[\(result.subsystemName)] \(result.checkDescription)",
                 problem: result.status == .ok ? nil : result.friendlyMessageToUser)
@@ -209,8 +223,8 @@ actor VizChecks {
     }
 
     private func expectMetrics(of namespace: String?) async throws {
-        guard let connection else { throw HealthProblem("not connected") }
-        let meshed = try await connection.pods(namespace: namespace).filter { !$0.controllerNamespace.isEmpty && $0.status == "Running" }
+        let known = try await ask { try await $0.pods(namespace: namespace) }
+        let meshed = known.filter { !$0.controllerNamespace.isEmpty && $0.status == "Running" }
         guard !meshed.isEmpty else {
             throw HealthProblem("no pod of the mesh is running" + (namespace.map { " in namespace \"\($0)\"" } ?? ""))
         }

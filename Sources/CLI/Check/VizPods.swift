@@ -8,7 +8,12 @@ package struct VizPods: Sendable {
 
     private let pods: [Pod]
 
-    package init(_ pods: [Pod]) { self.pods = pods.filter { $0.metadata.deletionTimestamp == nil } }
+    /// Pods that ended, or are about to, say nothing about those in their place.
+    package init(_ pods: [Pod]) {
+        self.pods = pods.filter { pod in
+            pod.metadata.deletionTimestamp == nil && !["Succeeded", "Failed"].contains(pod.status?.phase ?? "")
+        }
+    }
 
     /// - Throws: the pods without a proxy.
     package func expectInjected() throws {

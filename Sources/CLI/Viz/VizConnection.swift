@@ -68,7 +68,7 @@ package struct VizConnection: Sendable {
         }
     }
 
-    private static func direct(_ address: String) throws -> VizConnection {
+    static func direct(_ address: String) throws -> VizConnection {
         let parts = address.split(separator: ":")
         guard parts.count == 2, let port = Int(parts[1]) else {
             throw ValidationError("--api-addr \(address): expected host:port")

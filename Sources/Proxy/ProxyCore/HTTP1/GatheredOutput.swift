@@ -18,7 +18,6 @@ struct GatheredOutput {
     /// Makes ready for more. What was taken may still wait for the socket: then the memory is new.
     mutating func begin() {
         guard isEmpty else { return }
-        if buffer.storageCapacity > Self.keptBytesMax { buffer = ByteBuffer() }
         buffer.clear(minimumCapacity: Self.startBytes)
     }
 
@@ -29,7 +28,11 @@ struct GatheredOutput {
     mutating func take() -> ByteBuffer? {
         guard !isEmpty else { return nil }
         let taken = buffer
-        buffer.moveReaderIndex(to: buffer.writerIndex)
+        if buffer.storageCapacity > Self.keptBytesMax {
+            buffer = ByteBuffer()
+        } else {
+            buffer.moveReaderIndex(to: buffer.writerIndex)
+        }
         return taken
     }
 }
