@@ -88,6 +88,8 @@ final class RequestCopy {
         isComplete = false
         giveBackRoom()
         if body.readableBytes > 0 { body = ByteBuffer() }
+        // A long head is not kept for the life of its stream.
+        if restoredHead.storageCapacity > Self.replayBytesMax { restoredHead = ByteBuffer() }
     }
 
     private func reserve(_ count: Int) -> Bool {
